@@ -6,17 +6,30 @@ leaves the old state or the new one, never something between.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from vldistill.errors import InputError, VldistillError
 
 CHUNK = 1 << 20
+# other errors may come from what the caller reads while it writes, and keep their own words
+UNWRITABLE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EIO,
+}
 
 
 def fsync_folder(folder: Path) -> None:
@@ -47,11 +60,12 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
         fsync_folder(path.parent)
     except OSError as error:
-        raise VldistillError(
-            f"cannot write {path}: {error.strerror or error}. Free space or check permissions"
-        ) from error
+        if error.errno not in UNWRITABLE:
+            raise
+        raise VldistillError(f"cannot write {path}: {error.strerror}. Free space or check permissions") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
