@@ -1,0 +1,28 @@
+"""One training loop for pre-training and distillation: `train(task, options, run)`.
+
+The task gives model, sampler, batches and named loss terms (`Task`); the loop does accumulation, schedule, clipping,
+logging, checkpoints, bit-equal resume, stop requests and data parallelism.
+"""
+
+from __future__ import annotations
+
+from vldistill.training.checkpoint import discard
+from vldistill.training.distributed import gather_rows
+from vldistill.training.loggers import open_loggers
+from vldistill.training.loop import Run, Task, deadline_after, seed_everything, train
+from vldistill.training.sampler import Sampler
+from vldistill.training.signals import EXIT_STOPPED, Stopped
+
+__all__ = [
+    "EXIT_STOPPED",
+    "Run",
+    "Sampler",
+    "Stopped",
+    "Task",
+    "deadline_after",
+    "discard",
+    "gather_rows",
+    "open_loggers",
+    "seed_everything",
+    "train",
+]
