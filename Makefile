@@ -30,8 +30,9 @@ $(STAMP): envs/requirements.lock envs/requirements-cuda.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "installing envs/requirements.lock into .venv: some minutes"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -r envs/requirements.lock $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
 	touch $@
 
 reproduce: $(STAMP)
