@@ -1,0 +1,221 @@
+"""BLEU-1..4, METEOR, ROUGE-L, CIDEr and SPICE exactly as the COCO caption evaluation gives them.
+
+The scorers are pycocoevalcap's own, called one by one. Around them: Java run safely (`java`), METEOR and SPICE beside
+the rest, references tokenised and parsed once for any number of hypothesis sets. CIDEr stands for what the COCO
+evaluation calls so (CIDEr-D with document frequencies of the evaluated set, hence never an average of shards).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, TypedDict
+
+from vldistill.errors import InputError, VldistillError
+from vldistill.evaluate.metrics.java import java_problem
+from vldistill.evaluate.metrics.meteor import Meteor
+from vldistill.evaluate.metrics.spice import Jars, cache_path, find_jars, spice_scores
+from vldistill.evaluate.metrics.tokenizer import tokenize
+
+SpiceMode = Literal["auto", "required", "off"]
+METRICS = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "ROUGE_L", "CIDEr", "SPICE")
+
+
+class CaptionScores(TypedDict):
+    """Scores of one hypothesis set.
+
+    metrics: the eight of `METRICS` as fractions (CIDEr is not bounded by 1) or None, ``n``, and where something is
+        None the reason: ``SPICE_reason`` for SPICE alone, ``reason`` if nothing could be computed.
+    per_item: the same metrics of each id.
+    """
+
+    metrics: dict[str, Any]
+    per_item: dict[Any, dict[str, float]]
+
+
+def check_ids(references: Mapping[Any, Any], hypotheses: Mapping[Any, Any], *, file: str | Path | None = None) -> None:
+    """Check that both hold exactly the same ids.
+
+    Raises:
+        InputError: they do not; names how many and the first few.
+    """
+    missing = [key for key in references if key not in hypotheses]
+    extra = [key for key in hypotheses if key not in references]
+    if not references:
+        raise InputError("there is nothing to score", file=file, action="Give at least one reference")
+    for keys, problem, action in (
+        (missing, "without a result", "Predict them, or score against references of the predicted ids only"),
+        (extra, "that are not in the references", "Remove them, or pass the references they belong to"),
+    ):
+        if keys:
+            sample = ", ".join(map(repr, keys[:5]))
+            raise InputError(f"{len(keys)} ids {problem}: {sample}", file=file, record=keys[0], action=action)
+
+
+class CaptionScorer:
+    """Scores any number of hypothesis sets against one reference set; a context manager.
+
+    Tokenising and parsing the references and loading METEOR happen once. Pass a `Meteor` to share it between
+    reference sets.
+
+    Args:
+        references: captions by id, one or more each.
+        spice: `auto` gives None and the reason where SPICE cannot run, `required` an error, `off` None.
+        cache: folder for SPICE's parses; by default the user's cache folder.
+        corenlp: folder of SPICE's jars; by default $VLDISTILL_CORENLP, then the user's cache folder.
+        meteor: a running METEOR.
+
+    Raises:
+        InputError: an id has no reference.
+        VldistillError: SPICE is required and cannot run.
+    """
+
+    def __init__(
+        self,
+        references: Mapping[Any, Sequence[str]],
+        *,
+        spice: SpiceMode = "auto",
+        cache: str | Path | None = None,
+        corenlp: str | Path | None = None,
+        meteor: Meteor | None = None,
+    ) -> None:
+        for key, captions in references.items():
+            if isinstance(captions, str) or not captions:
+                raise InputError("no list of reference captions", record=key, action="Give each id one caption or more")
+        self._ids = list(references)
+        self._cache = cache
+        self._own_meteor: Meteor | None = None
+        self.reason = java_problem()
+        self._jars, self._spice_reason = _spice_choice(spice, corenlp, self.reason)
+        if self.reason is None:
+            self._meteor = meteor or Meteor()
+            self._own_meteor = self._meteor if meteor is None else None
+            flat = tokenize([caption for key in self._ids for caption in references[key]])
+            parts = iter(flat)
+            self._references = [[next(parts) for _ in references[key]] for key in self._ids]
+
+    def score(self, hypotheses: Mapping[Any, str]) -> CaptionScores:
+        """Score one hypothesis set: one caption for every id of the references.
+
+        Raises:
+            InputError: the ids differ from the references', or a caption is no text.
+            JavaError: a Java program failed.
+        """
+        return self.score_many({"": hypotheses})[""]
+
+    def score_many(self, sets: Mapping[Hashable, Mapping[Any, str]]) -> dict[Any, CaptionScores]:
+        """Score several hypothesis sets; the same numbers as `score`, with one start of each Java program for all."""
+        for hypotheses in sets.values():
+            check_ids(dict.fromkeys(self._ids), hypotheses)
+            for key, caption in hypotheses.items():
+                if not isinstance(caption, str):
+                    raise InputError(f"the caption is {type(caption).__name__}, not text", record=key)
+        if self.reason is not None:
+            return {name: self._nothing() for name in sets}
+        names = list(sets)
+        flat = iter(tokenize([sets[name][key] for name in names for key in self._ids]))
+        tokenized = {name: [next(flat) for _ in self._ids] for name in names}
+        with ThreadPoolExecutor(2) as pool:
+            spice = pool.submit(self._spice, [caption for name in names for caption in tokenized[name]])
+            meteor = {name: pool.submit(self._meteor.score, tokenized[name], self._references) for name in names}
+            plain = {name: _plain(tokenized[name], self._references) for name in names}
+            fractions = spice.result()
+            return {
+                name: self._assemble(plain[name], meteor[name], _part(fractions, index, len(self._ids)))
+                for index, name in enumerate(names)
+            }
+
+    def _spice(self, hypotheses: list[str]) -> list[float] | None:
+        if self._jars is None:
+            return None
+        references = self._references * (len(hypotheses) // len(self._references))
+        return spice_scores(hypotheses, references, self._jars, cache_path(self._references, self._cache))
+
+    def _assemble(
+        self,
+        plain: dict[str, tuple[float, list[float]]],
+        meteor: Future[tuple[float, list[float]]],
+        spice: list[float] | None,
+    ) -> CaptionScores:
+        from numpy import mean
+
+        both = {**plain, "METEOR": meteor.result()}
+        if spice is not None:
+            both["SPICE"] = (float(mean(spice)), spice)
+        metrics: dict[str, Any] = {name: both[name][0] if name in both else None for name in METRICS}
+        if spice is None:
+            metrics["SPICE_reason"] = self._spice_reason
+        per_item = {
+            key: {name: float(both[name][1][index]) for name in METRICS if name in both}
+            for index, key in enumerate(self._ids)
+        }
+        return {"metrics": {**metrics, "n": len(self._ids)}, "per_item": per_item}
+
+    def _nothing(self) -> CaptionScores:
+        metrics: dict[str, Any] = dict.fromkeys(METRICS)
+        metrics |= {"SPICE_reason": self._spice_reason, "reason": self.reason, "n": len(self._ids)}
+        return {"metrics": metrics, "per_item": {key: {} for key in self._ids}}
+
+    def close(self) -> None:
+        """End the METEOR this scorer started."""
+        if self._own_meteor is not None:
+            self._own_meteor.close()
+
+    def __enter__(self) -> CaptionScorer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+
+def score_captions(
+    references: Mapping[Any, Sequence[str]],
+    hypotheses: Mapping[Any, str],
+    *,
+    spice: SpiceMode = "auto",
+    cache: str | Path | None = None,
+    corenlp: str | Path | None = None,
+) -> CaptionScores:
+    """Score one hypothesis set; arguments, result and errors as `CaptionScorer` and its `score`."""
+    check_ids(references, hypotheses)
+    with CaptionScorer(references, spice=spice, cache=cache, corenlp=corenlp) as scorer:
+        return scorer.score(hypotheses)
+
+
+def _spice_choice(
+    mode: SpiceMode, corenlp: str | Path | None, java_reason: str | None
+) -> tuple[Jars | None, str | None]:
+    if mode == "off":
+        return None, "switched off"
+    if java_reason is not None:
+        if mode == "required":
+            raise VldistillError(java_reason)
+        return None, java_reason
+    try:
+        return find_jars(corenlp), None
+    except VldistillError as error:
+        if mode == "required":
+            raise
+        return None, str(error)
+
+
+def _part(values: list[float] | None, index: int, size: int) -> list[float] | None:
+    return None if values is None else values[index * size : (index + 1) * size]
+
+
+def _plain(hypotheses: list[str], references: list[list[str]]) -> dict[str, tuple[float, list[float]]]:
+    """The metrics that need no Java, of tokenised captions: overall and each."""
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    targets = dict(enumerate(references))
+    captions = {index: [caption] for index, caption in enumerate(hypotheses)}
+    overall, each = Bleu(4).compute_score(targets, captions, verbose=0)
+    scores = {f"Bleu_{order + 1}": (float(overall[order]), each[order]) for order in range(4)}
+    for name, scorer in (("ROUGE_L", Rouge()), ("CIDEr", Cider())):
+        value, values = scorer.compute_score(targets, captions)
+        scores[name] = (float(value), values.tolist())
+    return scores
