@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vldistill.evaluate.answers import Answer, before_mask, extract, fill, marker
+from vldistill.evaluate.predict.answers import Answer, before_mask, extract, fill, marker
 
 VQA = "question: {question} answer: <mask>"
 PROMPT = "question: What colour is it? answer: <mask>"

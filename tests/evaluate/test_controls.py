@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vldistill.errors import InputError
-from vldistill.evaluate import controls
+from vldistill.evaluate.predict import controls
 
 keys = st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=30, unique=True)
 

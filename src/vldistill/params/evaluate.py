@@ -9,14 +9,16 @@ from pydantic import Field, model_validator
 from vldistill.params.base import Section
 from vldistill.params.training import Training
 
-CAPTION_TASKS = ("coco", "nocaps")
-QUESTION_TASKS = ("vqav2", "okvqa", "domains")
-TEXT_TASKS = ("reading", "summary")
-TASKS = (*CAPTION_TASKS, *QUESTION_TASKS, "retrieval", *TEXT_TASKS, "corpus")
-IMAGE_CONTROLS = ("no_image", "shuffled")
-
+CaptionTask = Literal["coco", "nocaps"]
+QuestionTask = Literal["vqav2", "okvqa", "domains"]
+TextTask = Literal["reading", "summary"]
 Task = Literal["coco", "nocaps", "vqav2", "okvqa", "domains", "retrieval", "reading", "summary", "corpus"]
 ControlledTask = Literal["coco", "nocaps", "vqav2", "okvqa", "domains"]
+
+CAPTION_TASKS: tuple[CaptionTask, ...] = ("coco", "nocaps")
+QUESTION_TASKS: tuple[QuestionTask, ...] = ("vqav2", "okvqa", "domains")
+TEXT_TASKS: tuple[TextTask, ...] = ("reading", "summary")
+TASKS: tuple[Task, ...] = (*CAPTION_TASKS, *QUESTION_TASKS, "retrieval", *TEXT_TASKS, "corpus")
 
 
 class Prompts(Section):
@@ -76,9 +78,7 @@ class FineTuning(Training):
         default_factory=lambda: ["all"],
         description="Arms that are fine-tuned, besides the model before distillation; none leaves fine-tuning out.",
     )
-    tasks: list[Literal["reading", "summary"]] = Field(
-        default_factory=lambda: ["reading", "summary"], description="Text tasks to fine-tune on."
-    )
+    tasks: list[TextTask] = Field(default_factory=lambda: list(TEXT_TASKS), description="Text tasks to fine-tune on.")
 
 
 class Spice(Section):
@@ -91,13 +91,13 @@ class Spice(Section):
     )
     arms: list[str] = Field(default_factory=lambda: ["all"], description="Arms whose captions SPICE scores.")
     seeds: int = Field(1, ge=0, description="First seeds of those arms that SPICE scores.")
-    tasks: list[Literal["coco", "nocaps"]] = Field(default_factory=lambda: ["coco"], description="Caption sets.")
+    tasks: list[CaptionTask] = Field(default_factory=lambda: list(CAPTION_TASKS[:1]), description="Caption sets.")
 
 
 def _tasks() -> dict[str, list[Task]]:
     return {
         "default": ["coco", "vqav2", "retrieval", "corpus"],
-        "all": list(TASKS),  # type: ignore[arg-type]
+        "all": list(TASKS),
         "no_replay": ["coco", "vqav2", "retrieval", "reading", "summary", "corpus"],
         "no_direct": ["coco", "vqav2", "reading", "summary", "corpus"],
     }

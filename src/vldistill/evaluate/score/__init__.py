@@ -1,0 +1,1 @@
+"""Scoring: predictions and records to tidy rows and per-item scores."""
