@@ -178,11 +178,12 @@ class _Loop:
         """Backward through all micro-batches; returns the terms of the whole batch, over all ranks."""
         sizes = [self.task.sizes(batch) for batch in micro_batches]
         names = sorted({name for size in sizes for name in size})
-        counts = torch.tensor([[size.get(name, 0.0) for name in names] for size in sizes], device=self.device)
-        totals = distributed.sum_over_ranks(counts.sum(0)).clamp(min=1.0)
-        shares = (counts / totals).tolist()
+        where = self.device if distributed.world_size() > 1 else "cpu"
+        counts = torch.tensor([[size.get(name, 0.0) for name in names] for size in sizes], device=where)
+        totals = distributed.sum_over_ranks(counts.sum(0))
+        shares = (counts / totals.clamp(min=1.0)).tolist()
         measure = bool(self.options.gradient_norms_every and (self.step + 1) % self.options.gradient_norms_every == 0)
-        sums: dict[str, Tensor] = {}
+        sums = {name: torch.zeros((), device=self.device) for name in ("loss", *names)}
         norms: dict[str, Tensor | float] = {}
         for batch, row in zip(micro_batches, shares, strict=True):
             share_of = dict(zip(names, row, strict=True))
@@ -195,9 +196,12 @@ class _Loop:
             total = torch.stack(list(weighted.values())).sum()
             total.backward()
             for name, term in {"loss": total, **scaled}.items():
-                sums[name] = sums.get(name, 0.0) + term.detach()
-        merged = distributed.sum_over_ranks(torch.stack([value.float() for value in sums.values()]))
-        return {**dict(zip(sums, merged, strict=True)), **norms}
+                sums[name] = sums[name] + term.detach().float()
+        merged = distributed.sum_over_ranks(torch.stack(list(sums.values())))
+        # a term that no rank had in this step (text replay, say) is left out of the log, not counted as zero
+        absent = {name for name, total in zip(names, totals.tolist(), strict=True) if total == 0}
+        found = {name: value for name, value in zip(sums, merged, strict=True) if name not in absent}
+        return {**found, **norms}
 
     def _autocast(self) -> Any:
         if self.run.compute.dtype == "bf16":

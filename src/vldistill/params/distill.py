@@ -1,0 +1,168 @@
+"""Parameters of the `distill` section: VLKD's options, its arms and seeds."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from vldistill.params.base import Section
+from vldistill.params.training import Training
+
+Encoder = Literal["clip", "clip_untrained"]
+Plm = Literal["bart", "bart_no_direct"]
+
+
+class VlkdWeights(Section):
+    """Weights of the loss terms; a term of weight 0 is not computed."""
+
+    ttdm: float = Field(1.0, ge=0, description="Weight a of Text-Text Distance Minimization.")
+    itcl: float = Field(1.0, ge=0, description="Weight b of Image-Text Contrastive Learning.")
+    icti: float = Field(1.0, ge=0, description="Weight c of Image-Conditioned Text Infilling.")
+    replay: float = Field(1.0, ge=0, description="Weight of text infilling on the replayed corpus.")
+
+
+class Corruption(Section):
+    """Text infilling of ICTI and of text replay, in the language model's own scheme."""
+
+    mask_ratio: float = Field(0.3, ge=0, le=1, description="Share of a caption's tokens that is masked.")
+    span: float = Field(3.0, ge=0, description="Mean length of masked spans (Poisson), in tokens.")
+    whole: float = Field(
+        0.35, ge=0, le=1, description="Share of captions masked whole, to practise writing from the image alone."
+    )
+
+
+class Replay(Section):
+    """Text replay: infilling on the language model's own corpus, so that it keeps what it knows."""
+
+    share: float = Field(0.3, ge=0, le=1, description="Share of the steps with a replay batch; 0 = no replay.")
+    batch_size: int = Field(32, gt=0, description="Texts in a replay batch.")
+    whole: float = Field(0.0, ge=0, le=1, description="Share of replayed texts masked whole.")
+
+
+class VlkdOptions(Section):
+    """One VLKD training: what an arm may override."""
+
+    encoder: Encoder = Field("clip", description="Frozen teacher, by its name under `pretrain`.")
+    language_model: Plm = Field("bart", description="Encoder-decoder to distil into, by its name under `pretrain`.")
+    image_states: Literal["pooled", "patch", "both"] = Field(
+        "patch", description="Image features f(v) the decoder attends to: pooled vector, patch tokens, or both."
+    )
+    pooled_states: int = Field(1, gt=0, description="States that the pooled vector is projected to.")
+    pool: Literal["<s>", "</s>", "mean"] = Field("mean", description="How encoder states become the text vector s.")
+    unit: bool = Field(True, description="TTDM on unit vectors; false = raw (other weights suit it).")
+    itcl: Literal["softmax", "sigmoid"] = Field(
+        "softmax", description="ITCL as symmetric InfoNCE, or as SigLIP's pairwise sigmoid loss."
+    )
+    weights: VlkdWeights = Field(default_factory=VlkdWeights, description="Weights of the loss terms.")
+    corruption: Corruption = Field(default_factory=Corruption, description="Text infilling.")
+    replay: Replay = Field(default_factory=Replay, description="Text replay.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the language model while it is distilled.")
+    one_pass: bool = Field(
+        True, description="Encode clean and corrupted captions in one batch; false = two passes with less padding."
+    )
+    length_buckets: bool = Field(False, description="Batches of captions of similar length (less padding).")
+    training: Training = Field(default_factory=Training, description="Length and optimiser of the training.")
+
+    @model_validator(mode="after")
+    def _teaches(self) -> Self:
+        if not (self.weights.ttdm or self.weights.itcl or self.weights.icti):
+            raise ValueError("weights: at least one of ttdm, itcl, icti must be above 0")
+        return self
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "no_icti": {"weights": {"icti": 0.0}},
+    "icti_only": {"weights": {"ttdm": 0.0, "itcl": 0.0}},
+    "no_ttdm": {"weights": {"ttdm": 0.0}},
+    "no_itcl": {"weights": {"itcl": 0.0}},
+    "pooled": {"image_states": "pooled"},
+    "both": {"image_states": "both"},
+    "no_replay": {"replay": {"share": 0.0}},
+    "untrained_clip": {"encoder": "clip_untrained"},
+    "no_direct": {"language_model": "bart_no_direct"},
+    "icti_only_pooled": {"image_states": "pooled", "weights": {"ttdm": 0.0, "itcl": 0.0}},
+    "no_ttdm_pooled": {"image_states": "pooled", "weights": {"ttdm": 0.0}},
+    "no_itcl_pooled": {"image_states": "pooled", "weights": {"itcl": 0.0}},
+    "raw": {"unit": False},
+    "sigmoid": {"itcl": "sigmoid"},
+}
+ACTIVE = list(ARMS)[:10]
+
+
+class Vlkd(VlkdOptions):
+    """VLKD: the options of the arm `all`, and what the other arms change in them."""
+
+    arms: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
+        description="Arm -> the options it overrides; an empty mapping is the options as they stand.",
+    )
+    active: list[str] = Field(default_factory=lambda: list(ACTIVE), description="The arms that are run.")
+    seeds: dict[str, int] = Field(
+        default_factory=lambda: {"all": 3, "untrained_clip": 3}, description="Number of seeds of an arm."
+    )
+    default_seeds: int = Field(1, gt=0, description="Number of seeds of an arm that `seeds` does not name.")
+
+    @model_validator(mode="after")
+    def _arms_fit(self) -> Self:
+        for name in [*self.active, *self.seeds]:
+            if name not in self.arms:
+                raise ValueError(f"no arm called {name!r}; the nearest is {_nearest(name, list(self.arms))}")
+        if len(set(self.active)) != len(self.active):
+            raise ValueError("active: an arm stands twice")
+        if not self.active:
+            raise ValueError("active: at least one arm must be run")
+        if bad := [name for name, count in self.seeds.items() if count < 1]:
+            raise ValueError(f"seeds.{bad[0]}: at least one seed, or leave the arm out of `active`")
+        for name, over in self.arms.items():
+            if not name.replace("_", "").isalnum() or not name.islower():
+                raise ValueError(f"arms.{name}: use small letters, digits and _ (the name becomes a folder)")
+            self._resolve(name, over)
+        return self
+
+    def seeds_of(self, arm: str) -> int:
+        """Number of seeds with which `arm` is run."""
+        return self.seeds.get(arm, self.default_seeds)
+
+    def options_of(self, arm: str) -> VlkdOptions:
+        """The complete options of `arm`."""
+        return self._resolve(arm, self.arms[arm])
+
+    def _resolve(self, arm: str, over: dict[str, Any]) -> VlkdOptions:
+        base = self.model_dump(include=set(VlkdOptions.model_fields))
+        _check_keys(base, over, f"arms.{arm}")
+        try:
+            return VlkdOptions.model_validate(_laid_over(base, over))
+        except ValidationError as error:
+            detail = error.errors()[0]
+            field = ".".join(str(part) for part in detail["loc"])
+            raise ValueError(f"arms.{arm}.{field}: {detail['msg'].removeprefix('Value error, ')}") from None
+
+
+class Distill(Section):
+    """The methods."""
+
+    vlkd: Vlkd = Field(default_factory=Vlkd, description="VLKD: distil CLIP into an encoder-decoder language model.")
+
+
+def _check_keys(base: dict[str, Any], over: dict[str, Any], where: str) -> None:
+    for key, value in over.items():
+        if key not in base:
+            raise ValueError(f"{where}.{key}: unknown option; the nearest is {_nearest(key, list(base))}")
+        if isinstance(base[key], dict):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}.{key}: a mapping is expected, not {value!r}")
+            _check_keys(base[key], value, f"{where}.{key}")
+
+
+def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _laid_over(value, over[key]) if isinstance(value, dict) and key in over else over.get(key, value)
+        for key, value in base.items()
+    }
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
