@@ -1,0 +1,92 @@
+"""Official files to records and an image archive; the same for real and for rendered files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from vldistill.errors import InputError
+from vldistill.images import CorruptImage, decode
+from vldistill.records import Record, cc3m, coco, nocaps, okvqa, text, vqa
+
+SETS = ("cc3m", "coco", "nocaps", "vqav2", "okvqa", "domains", "corpus", "reading", "summary")
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold: bytes must not depend on when it was made
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a data set holds: records, image files by key, and counts for the manifest."""
+
+    records: Sequence[Record]
+    images: Mapping[str, Path] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def convert(dataset: str, folder_of: Callable[[str], Path], least_found: float) -> Converted:
+    """Read a data set's official files.
+
+    Args:
+        dataset: one of `SETS`.
+        folder_of: gives the folder with the official files of a set; questions ask for the folder of their images too.
+        least_found: as `cc3m.read`.
+
+    Raises:
+        InputError: a broken or missing file; names file, record and field.
+    """
+    folder = folder_of(dataset)
+    if dataset == "cc3m":
+        return Converted(*cc3m.read(folder, least_found))
+    if dataset == "coco":
+        return Converted(*coco.read(folder))
+    if dataset == "nocaps":
+        return Converted(*nocaps.read(folder))
+    if dataset == "vqav2":
+        return Converted(vqa.read(folder, vqa.VQAV2, "coco", coco.image_names(folder_of("coco"))))
+    if dataset == "okvqa":
+        return Converted(okvqa.read(folder, coco.image_names(folder_of("coco"))))
+    if dataset == "domains":
+        images = nocaps.image_domains(folder_of("nocaps"))
+        keys = {number: key for number, (key, _) in images.items()}
+        domains = {number: domain for number, (_, domain) in images.items()}
+        return Converted(vqa.read(folder, vqa.DOMAINS, "nocaps", keys, domains))
+    readers = {"corpus": text.read_corpus, "reading": text.read_reading, "summary": text.read_summary}
+    if dataset not in readers:
+        raise InputError(f"no data set called {dataset!r}", action=f"Known: {', '.join(SETS)}")
+    return Converted(readers[dataset](folder))
+
+
+def write_images(archive: Path, images: Mapping[str, Path], resize: int | None) -> None:
+    """Store the image files uncompressed under their keys, in the order of the keys.
+
+    Args:
+        archive: the zip file to write; it belongs to an artifact that is published as a whole.
+        images: files by key.
+        resize: shorter side, in pixels, of larger images; None keeps the bytes. A file that cannot be decoded is kept
+            as it is: extraction records it as corrupt, so that no row is lost silently.
+    """
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
+        for key in sorted(images):
+            entry = zipfile.ZipInfo(key, EPOCH)
+            entry.external_attr = 0o644 << 16
+            data = images[key].read_bytes()
+            target.writestr(entry, data if resize is None else shrink(data, key, resize))
+
+
+def shrink(data: bytes, key: str, side: int) -> bytes:
+    """Scale an image down so that its shorter side is ``side`` pixels; smaller and unreadable ones stay as they are."""
+    try:
+        image = decode(data, key)
+    except CorruptImage:
+        return data
+    factor = side / min(image.size)
+    if factor >= 1:
+        return data
+    width, height = (max(side, round(length * factor)) for length in image.size)
+    buffer = io.BytesIO()
+    image.resize((width, height), Image.Resampling.BICUBIC).save(buffer, format="JPEG", quality=95)
+    return buffer.getvalue()

@@ -1,0 +1,95 @@
+"""COCO captions with Karpathy's splits: ``annotations/captions_{train,val}2014.json`` and ``dataset_coco.json``.
+
+Captions come from the official annotation files, the split from Karpathy's file: train and restval are `train`, val is
+`dev`, test is `test`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vldistill.errors import InputError
+from vldistill.files import read_json
+from vldistill.records.fields import Row, Unique, document
+from vldistill.records.types import CaptionRecord
+
+ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
+KARPATHY = "dataset_coco.json"
+SPLIT_OF = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
+
+
+def read_caption_file(file: Path) -> tuple[dict[int, Row], dict[int, list[str]]]:
+    """Read a captions JSON file of COCO's format.
+
+    Returns:
+        The image entries, and the captions, both by image id.
+
+    Raises:
+        InputError: names file, record and field.
+    """
+    top = document(read_json(file), file)
+    images: dict[int, Row] = {}
+    ids = Unique()
+    for row in top.rows("images"):
+        number = row.get("id", int)
+        ids.add(row, "id", number)
+        row.text("file_name")
+        images[number] = row
+    captions: dict[int, list[str]] = {number: [] for number in images}
+    ids = Unique()
+    for row in top.rows("annotations"):
+        ids.add(row, "id", row.get("id", int))
+        number = row.get("image_id", int)
+        if number not in captions:
+            raise row.error(f"image {number} is not in the file's images", "image_id")
+        captions[number].append(row.text("caption"))
+    return images, captions
+
+
+def image_names(folder: Path) -> dict[int, str]:
+    """File name of every COCO image by its id, from the annotation files of ``folder``."""
+    return {
+        number: row.text("file_name")
+        for name in ANNOTATIONS
+        for number, row in read_caption_file(folder / name)[0].items()
+    }
+
+
+def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, Path]]:
+    """Read COCO with Karpathy's splits.
+
+    Returns:
+        The records in the order of ``dataset_coco.json``, and the image files by key.
+
+    Raises:
+        InputError: a broken file, or an image without a file or captions; names file, record and field.
+    """
+    captions: dict[int, list[str]] = {}
+    for name in ANNOTATIONS:
+        captions |= read_caption_file(folder / name)[1]
+    file = folder / KARPATHY
+    ids = Unique()
+    records, images = [], {}
+    for row in document(read_json(file), file).rows("images"):
+        number = row.get("cocoid", int)
+        ids.add(row, "cocoid", number)
+        if not captions.get(number):
+            raise row.error(f"image {number} has no captions in the annotation files", "cocoid")
+        key = row.text("filename")
+        images[key] = existing_image(row, folder / row.text("filepath") / key, "filename")
+        split = SPLIT_OF[row.choice("split", SPLIT_OF)]
+        records.append(CaptionRecord(str(number), key, captions[number], split))
+    if not records:
+        raise InputError("holds no images", file=file, field="images", action="Fetch it again")
+    return records, images
+
+
+def existing_image(row: Row, path: Path, field: str) -> Path:
+    """``path``, if there is a file.
+
+    Raises:
+        InputError: there is none; names the record that asks for it.
+    """
+    if not path.is_file():
+        raise row.error(f"the image {path} is missing", field, "Fetch or unpack the images again")
+    return path

@@ -1,0 +1,260 @@
+"""The world in the official formats: the same file names, members and fields as the real data sets have.
+
+`write(world, folder)` fills ``folder/SET`` for every set. The readers in `vldistill.records` read these files and the
+real ones alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from vldistill.files import write_json, write_jsonl, write_text
+from vldistill.records import cc3m, coco, nocaps, okvqa, text, vqa
+from vldistill.world import corpus, language
+from vldistill.world.concepts import Scene
+from vldistill.world.questions import KNOWLEDGE, Question, annotate, knowledge_question, vqa_questions
+from vldistill.world.render import render
+from vldistill.world.scenes import DOMAINS, POOLS, World
+
+ADDRESS = "https://world.invalid"  # a reserved name: the world's images have no address
+JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
+# first image id of each part; the parts of the real COCO share one number range as well
+FIRST_ID = {"train": 1, "val": 100_001, "test": 200_001, "nocaps": 1}
+PART_FOLDER = {"train": "train2014", "val": "val2014", "test": "val2014"}
+POOL_OF_PART = {"train": "dev", "val": "dev", "test": "test"}
+INFO = {"description": "vldistill miniature world", "version": "1.0"}
+
+
+def write(world: World, folder: Path) -> None:
+    """Write every set into a folder of its own below ``folder``."""
+    write_cc3m(world, folder / "cc3m")
+    scenes = write_coco(world, folder / "coco")
+    write_vqav2(world, scenes, folder / "vqav2")
+    write_okvqa(world, scenes, folder / "okvqa")
+    held_out = write_nocaps(world, folder / "nocaps")
+    write_domains(world, held_out, folder / "domains")
+    write_texts(world, folder)
+
+
+def write_cc3m(world: World, folder: Path) -> None:
+    """Distillation pairs: scenes of seen pairs and a few of rare ones, several partial captions each."""
+    sizes, params = world.params.sizes, world.params
+    rare = round(params.rare_share * sizes.cc3m)
+    scenes = world.scenes("train", ("seen",), sizes.cc3m - rare, "cc3m-seen")
+    scenes += world.scenes("train", ("rare",), rare, "cc3m-rare")
+    world.rng("cc3m-order").shuffle(scenes)
+    urls = [f"{ADDRESS}/cc3m/{index:07d}.jpg" for index in range(len(scenes))]
+    _write_images(world, scenes, "cc3m", [folder / cc3m.IMAGES / cc3m.image_name(url) for url in urls])
+    lines = []
+    for url, scene in zip(urls, scenes, strict=True):
+        rng = world.rng("caption", url)
+        lines += [f"{language.caption(scene, rng)}\t{url}\n" for _ in range(sizes.captions)]
+    write_text(folder / cc3m.PAIRS, "".join(lines))
+
+
+def write_coco(world: World, folder: Path) -> dict[str, dict[int, Scene]]:
+    """Captions JSON and Karpathy's splits; returns the scenes of each part (train, val, test) by image id."""
+    sizes = world.params.sizes
+    parts: dict[str, dict[int, Scene]] = {}
+    entries: list[dict[str, Any]] = []
+    for part, count in (("train", sizes.coco_train), ("val", sizes.coco_val), ("test", sizes.coco_test)):
+        drawn = world.scenes(POOL_OF_PART[part], ("seen",), count, f"coco-{part}")
+        parts[part] = dict(enumerate(drawn, start=FIRST_ID[part]))
+        for number, scene in parts[part].items():
+            rng = world.rng("reference", "coco", number)
+            where = PART_FOLDER[part]
+            entries.append(
+                {
+                    "id": number,
+                    "part": part,
+                    "folder": where,
+                    "file_name": f"COCO_{where}_{number:012d}.jpg",
+                    "captions": [language.reference(scene, rng) for _ in range(sizes.references)],
+                }
+            )
+        paths = [folder / entry["folder"] / entry["file_name"] for entry in entries if entry["part"] == part]
+        _write_images(world, drawn, f"coco-{part}", paths)
+    for name, where in zip(coco.ANNOTATIONS, ("train2014", "val2014"), strict=True):
+        own = [entry for entry in entries if entry["folder"] == where]
+        write_json(folder / name, _caption_file(own, world.params.image_size))
+    write_json(folder / coco.KARPATHY, {"images": [_karpathy(entry) for entry in entries], "dataset": "coco"})
+    return parts
+
+
+def write_nocaps(world: World, folder: Path) -> dict[int, Scene]:
+    """The validation captions with their domains; returns the scenes by image id."""
+    sizes = world.params.sizes
+    scenes: dict[int, Scene] = {}
+    entries = []
+    for domain, kind in DOMAINS.items():
+        for scene in world.scenes("test", (kind,), sizes.nocaps, f"nocaps-{domain}"):
+            number = FIRST_ID["nocaps"] + len(scenes)
+            scenes[number] = scene
+            rng = world.rng("reference", "nocaps", number)
+            name = hashlib.sha256(f"{world.seed}:nocaps:{number}".encode()).hexdigest()[:16]
+            entries.append(
+                {
+                    "id": number,
+                    "file_name": f"{name}.jpg",
+                    "domain": domain,
+                    "open_images_id": name,
+                    "captions": [language.reference(scene, rng) for _ in range(sizes.nocaps_references)],
+                }
+            )
+    _write_images(
+        world, list(scenes.values()), "nocaps", [folder / nocaps.IMAGES / entry["file_name"] for entry in entries]
+    )
+    write_json(folder / nocaps.CAPTIONS, _caption_file(entries, world.params.image_size))
+    return scenes
+
+
+def write_vqav2(world: World, scenes: dict[str, dict[int, Scene]], folder: Path) -> None:
+    """Questions on COCO's train part (official train) and on its test part (official val)."""
+    for split, part in (("dev", "train"), ("test", "test")):
+        items = _vqa_items(world, scenes[part], world.params.sizes.questions, "vqav2")
+        _write_questions(world, items, folder, vqa.VQAV2[split], PART_FOLDER[part])
+
+
+def write_domains(world: World, scenes: dict[int, Scene], folder: Path) -> None:
+    """VQAv2-style questions on NoCaps' images."""
+    items = _vqa_items(world, scenes, world.params.sizes.domain_questions, "domains")
+    _write_questions(world, items, folder, vqa.DOMAINS["test"], "nocaps_val")
+
+
+def write_okvqa(world: World, scenes: dict[str, dict[int, Scene]], folder: Path) -> None:
+    """Questions that need a fact, one on an image, the kinds in turn."""
+    limits = {"train": len(scenes["train"]), "test": world.params.sizes.okvqa_test}
+    kinds = list(KNOWLEDGE)
+    for split, part in (("dev", "train"), ("test", "test")):
+        items = [
+            (number, number * 10 + 5, knowledge_question(scene, kinds[index % len(kinds)], world.facts))
+            for index, (number, scene) in enumerate(list(scenes[part].items())[: limits[part]])
+        ]
+        questions, annotations = okvqa.FILES[split]
+        write_json(folder / questions, _question_file(items, PART_FOLDER[part]))
+        entries = [_okvqa_annotation(world, *item) for item in items]
+        head = {"info": INFO, "task_type": "Open-Ended", "license": {}, "data_subtype": PART_FOLDER[part]}
+        types = {"three": "Objects, Material and Clothing", "five": "Cooking and Food"}
+        write_json(folder / annotations, {**head, "annotations": entries, "question_types": types})
+
+
+def write_texts(world: World, folder: Path) -> None:
+    """The corpus and the two text tasks as JSON lines."""
+    sizes = world.params.sizes
+    write_jsonl(folder / "corpus" / text.CORPUS, corpus.documents(world, sizes.corpus))
+    for pool, count in zip(POOLS, (sizes.text_train, sizes.text_dev, sizes.text_test), strict=True):
+        write_jsonl(folder / "reading" / f"{pool}.jsonl", corpus.reading_items(world, pool, count))
+        write_jsonl(folder / "summary" / f"{pool}.jsonl", corpus.summary_items(world, pool, count))
+
+
+def _write_images(world: World, scenes: Sequence[Scene], name: str, paths: Sequence[Path]) -> None:
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for path, pixels in zip(paths, render(scenes, world.params, name), strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, **JPEG)
+        # plain writes: the run folder counts only when its result file is there, and is written anew until then
+        path.write_bytes(buffer.getvalue())
+
+
+def _caption_file(entries: Sequence[dict[str, Any]], side: int) -> dict[str, Any]:
+    images, annotations = [], []
+    for entry in entries:
+        extra = {key: entry[key] for key in ("domain", "open_images_id") if key in entry}
+        url = f"{ADDRESS}/images/{entry['file_name']}"
+        images.append(
+            {"license": 1, "file_name": entry["file_name"], "coco_url": url, "height": side, "width": side}
+            | {"id": entry["id"], **extra}
+        )
+        for index, caption in enumerate(entry["captions"]):
+            annotations.append({"image_id": entry["id"], "id": entry["id"] * 100 + index, "caption": caption})
+    licences = [{"id": 1, "name": "MIT", "url": f"{ADDRESS}/licence"}]
+    return {"info": INFO, "images": images, "licenses": licences, "annotations": annotations}
+
+
+def _karpathy(entry: dict[str, Any]) -> dict[str, Any]:
+    ids = [entry["id"] * 100 + index for index in range(len(entry["captions"]))]
+    sentences = [
+        {"tokens": raw.replace(" .", "").replace(" ,", "").split(), "raw": raw, "imgid": entry["id"], "sentid": sentid}
+        for raw, sentid in zip(entry["captions"], ids, strict=True)
+    ]
+    return {
+        "filepath": entry["folder"],
+        "sentids": ids,
+        "filename": entry["file_name"],
+        "imgid": entry["id"],
+        "split": entry["part"],
+        "sentences": sentences,
+        "cocoid": entry["id"],
+    }
+
+
+Item = tuple[int, int, Question]  # image id, question id, question
+
+
+def _vqa_items(world: World, scenes: dict[int, Scene], each: int, name: str) -> list[Item]:
+    return [
+        (number, number * 1000 + index, question)
+        for number, scene in scenes.items()
+        for index, question in enumerate(vqa_questions(scene, each, world.rng("question", name, number)))
+    ]
+
+
+def _question_file(items: Sequence[Item], subtype: str) -> dict[str, Any]:
+    questions = [
+        {"image_id": image, "question": question.text, "question_id": number} for image, number, question in items
+    ]
+    head = {"info": INFO, "task_type": "Open-Ended", "data_type": "mscoco", "license": {}, "data_subtype": subtype}
+    return {**head, "questions": questions}
+
+
+def _write_questions(world: World, items: Sequence[Item], folder: Path, names: tuple[str, str], subtype: str) -> None:
+    write_json(folder / names[0], _question_file(items, subtype))
+    annotations = []
+    for image, number, question in items:
+        rng = world.rng("annotators", subtype, number)
+        given = annotate(question, 10, world.params.disagreement, rng)
+        answers = [
+            {"answer": answer, "answer_confidence": _confidence(rng), "answer_id": index}
+            for index, answer in enumerate(given, start=1)
+        ]
+        annotations.append(
+            {
+                "question_type": question.question_type,
+                "multiple_choice_answer": Counter(given).most_common(1)[0][0],
+                "answers": answers,
+                "image_id": image,
+                "answer_type": question.answer_type,
+                "question_id": number,
+            }
+        )
+    head = {"info": INFO, "license": {}, "data_subtype": subtype, "data_type": "mscoco"}
+    write_json(folder / names[1], {**head, "annotations": annotations})
+
+
+def _okvqa_annotation(world: World, image: int, number: int, question: Question) -> dict[str, Any]:
+    rng = world.rng("annotators", "okvqa", number)
+    given = annotate(question, 5, world.params.disagreement, rng)
+    answers = [
+        {"answer_id": index + 1, "raw_answer": raw, "answer_confidence": _confidence(rng), "answer": raw}
+        for index, raw in enumerate(answer for answer in given for _ in range(2))
+    ]
+    return {
+        "image_id": image,
+        "answer_type": "other",
+        "question_type": question.question_type,
+        "question_id": number,
+        "answers": answers,
+        "confidence": 3,
+    }
+
+
+def _confidence(rng: Any) -> str:
+    return str(rng.choices(("yes", "maybe", "no"), (0.8, 0.15, 0.05))[0])

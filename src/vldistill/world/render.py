@@ -1,0 +1,144 @@
+"""Scenes to pixels: deterministic for (world seed, name of the set, index), whatever the batch.
+
+All variation that must not be told from the words (position, scale, angle, colour, brightness, pixel noise) comes from
+one generator for each image, so that an image stays the same when a set grows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vldistill.params.world import World as WorldParams
+from vldistill.world.concepts import VALUES, Scene
+from vldistill.world.shapes import EXTENT, SIDE, distance_tables
+
+BATCH = 256
+COLORS = {
+    "red": (215, 35, 35),
+    "orange": (245, 130, 25),
+    "yellow": (245, 225, 50),
+    "green": (40, 165, 55),
+    "cyan": (50, 215, 220),
+    "blue": (45, 70, 225),
+    "purple": (135, 50, 190),
+    "pink": (250, 140, 195),
+}
+TONES = {"white": 232.0, "gray": 138.0, "black": 34.0}
+CONTRAST = 26.0  # of the background's pattern, in grey levels
+WALL = (120.0, 80.0, 50.0)
+WALL_WIDTH = 0.13  # of the image side
+# Centres of the objects in the free area, in units of its side, by count.
+PLACES = {
+    "one": ((0.5, 0.5),),
+    "two": ((0.27, 0.3), (0.73, 0.7)),
+    "three": ((0.26, 0.27), (0.74, 0.27), (0.5, 0.73)),
+}
+# Radii in units of the image side: size is absolute for two and three, a lone object may be larger.
+RADII = {("one", "big"): 0.31, ("one", "small"): 0.17, ("big",): 0.205, ("small",): 0.145}
+DRAWS = 32  # uniform numbers an image may use before its pixel noise
+
+Floats = NDArray[np.float32]
+
+
+def render(scenes: Sequence[Scene], params: WorldParams, name: str) -> Iterator[NDArray[np.uint8]]:
+    """Draw ``scenes`` as the set ``name``.
+
+    Yields:
+        RGB images [side, side, 3], one a scene, in order.
+    """
+    for start in range(0, len(scenes), BATCH):
+        yield from _batch(scenes[start : start + BATCH], params, name, start)
+
+
+def _batch(scenes: Sequence[Scene], params: WorldParams, name: str, start: int) -> NDArray[np.uint8]:
+    side = params.image_size
+    prefix = int.from_bytes(hashlib.sha256(f"{params.seed}:{name}".encode()).digest()[:8], "big")
+    draws = np.empty((len(scenes), DRAWS), np.float32)
+    noise = np.empty((len(scenes), side, side, 3), np.float32)
+    for row in range(len(scenes)):
+        generator = np.random.default_rng([prefix, start + row])
+        draws[row] = generator.random(DRAWS, dtype=np.float32) * 2 - 1
+        generator.standard_normal(out=noise[row], dtype=np.float32)
+    draws *= params.jitter
+    picture = _background(scenes, side, draws[:, :6])
+    _draw_objects(picture, scenes, side, draws[:, 6:])
+    _draw_wall(picture, scenes, side, draws[:, :6])
+    picture += params.noise * noise
+    return np.clip(picture, 0, 255).round().astype(np.uint8)
+
+
+def _background(scenes: Sequence[Scene], side: int, draws: Floats) -> Floats:
+    """Tone and pattern: [image, side, side, 3]. Phase, angle and tint vary."""
+    line = np.arange(side, dtype=np.float32) / side * 48  # the patterns are sized for 48 pixels
+    y, x = np.meshgrid(line, line, indexing="ij")
+    phase = draws[:, :2, None, None] * 4
+    px, py = x[None] + phase[:, 0], y[None] + phase[:, 1]
+    period = 2 * np.pi / 8
+    waves = {
+        "plain": np.zeros_like(px),
+        "striped": np.sign(np.sin(period * (px + py) / 1.3)),
+        "dotted": np.where(np.cos(period * px) + np.cos(period * py) > 0.9, 1.0, -0.4),
+        "checkered": np.sign(np.sin(period * px / 1.5) * np.sin(period * py / 1.5)),
+        "wavy": np.sign(np.sin(period * (py + 2.5 * np.sin(px / 3.2)))),
+    }
+    tone = np.array([TONES[scene.tone] for scene in scenes], np.float32) + 10 * draws[:, 2]
+    grey = tone[:, None, None] + np.stack(
+        [waves[scene.pattern][row] * CONTRAST for row, scene in enumerate(scenes)]
+    ).astype(np.float32)
+    tint = 6 * draws[:, 3:6]
+    return grey[..., None] + tint[:, None, None, :]
+
+
+def _draw_wall(picture: Floats, scenes: Sequence[Scene], side: int, draws: Floats) -> None:
+    width = max(2, round(WALL_WIDTH * side))
+    bars = {
+        "left": (slice(None), slice(0, width)),
+        "right": (slice(None), slice(-width, None)),
+        "top": (slice(0, width), slice(None)),
+        "bottom": (slice(-width, None), slice(None)),
+    }
+    for row, scene in enumerate(scenes):
+        bar = bars[scene.side]
+        picture[row][bar] = np.array(WALL, np.float32) + 14 * draws[row, 3:6]
+
+
+def _draw_objects(picture: Floats, scenes: Sequence[Scene], side: int, draws: Floats) -> None:
+    """Blend each scene's objects into ``picture`` [image, side, side, 3]."""
+    tables = distance_tables()
+    shapes = np.array([VALUES["shape"].index(scene.shape) for scene in scenes])
+    counts = np.array([len(PLACES[scene.count]) for scene in scenes])
+    radii = side * np.array([RADII.get((s.count, s.size), RADII.get((s.size,))) for s in scenes], np.float32)
+    colors = np.array([COLORS[scene.color] for scene in scenes], np.float32)
+    colors = (colors + 18 * draws[:, 0:3]) * (1 + 0.1 * draws[:, 3:4])
+    line = np.arange(side, dtype=np.float32) + 0.5
+    y, x = np.meshgrid(line, line, indexing="ij")
+    for place in range(int(counts.max())):
+        rows = np.flatnonzero(counts > place)
+        own = draws[rows, 4 + 4 * place : 8 + 4 * place]
+        radius = radii[rows] * (1 + 0.07 * own[:, 2])
+        # a lone object has room to stand anywhere
+        spread = np.where(counts[rows] == 1, 0.13, 0.035)[:, None] * side
+        centre = _centres([scenes[int(row)] for row in rows], place, side) + spread * own[:, :2]
+        angle = 0.2 * own[:, 3]
+        dx, dy = x[None] - centre[:, 0, None, None], y[None] - centre[:, 1, None, None]
+        cos, sin = (f(angle)[:, None, None] / radius[:, None, None] for f in (np.cos, np.sin))
+        across, down = cos * dx + sin * dy, cos * dy - sin * dx
+        column = np.clip((across / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
+        level = np.clip((down / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
+        cover = np.clip(tables[shapes[rows, None, None], level, column] * radius[:, None, None] + 0.5, 0, 1)[..., None]
+        picture[rows] = picture[rows] * (1 - cover) + colors[rows, None, None, :] * cover
+
+
+def _centres(scenes: Sequence[Scene], place: int, side: int) -> Floats:
+    """Centres (x, y) in pixels of the objects number ``place``, in the area the wall leaves free: [scene, 2]."""
+    wall = WALL_WIDTH * side
+    origins = {"left": (wall, 0.0), "right": (0.0, 0.0), "top": (0.0, wall), "bottom": (0.0, 0.0)}
+    origin = np.array([origins[scene.side] for scene in scenes])
+    upright = np.array([scene.side in ("left", "right") for scene in scenes])
+    free = side - wall * np.stack([upright, ~upright], axis=1)
+    where = np.array([PLACES[scene.count][place] for scene in scenes])
+    return np.asarray(origin + where * free, np.float32)
