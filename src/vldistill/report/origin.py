@@ -1,0 +1,112 @@
+"""Where the numbers come from: artifacts with their checksums, run folders, parameters, commit, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vldistill.artifact import MANIFEST, fingerprint, read_manifest
+from vldistill.cells import Cell as GridCell
+from vldistill.errors import InputError
+from vldistill.files import read_json
+from vldistill.report.cost import Run
+from vldistill.report.table import Cell, Table
+
+
+@dataclass(frozen=True)
+class Code:
+    """Which code made the results: the commits of all run records, and whether any tree was edited."""
+
+    commits: tuple[str, ...]
+    edited: bool
+    versions: dict[str, str]
+
+    @property
+    def sentence(self) -> str:
+        """For the head of the page."""
+        if not self.commits:
+            return "not recorded (outside git)"
+        several = "" if len(self.commits) == 1 else f" and {len(self.commits) - 1} other"
+        return self.commits[-1][:12] + several + (", with uncommitted edits" if self.edited else "")
+
+
+def code(runs: Sequence[Run]) -> Code:
+    """The code behind ``runs``, in the order they were started."""
+    records = sorted((run.record for run in runs), key=lambda record: str(record.get("started", "")))
+    commits = [record["commit"] for record in records if isinstance(record.get("commit"), str)]
+    versions: dict[str, str] = {}
+    for record in records:
+        versions |= record.get("versions") or {}
+    return Code(tuple(dict.fromkeys(commits)), any(record.get("dirty") for record in records), versions)
+
+
+def artifacts(results: Path) -> Table:
+    """Every published artifact with the hash of its manifest, which lists the sha256 of each file."""
+    rows = []
+    for path in sorted(results.rglob(MANIFEST)):
+        folder = path.parent
+        name = folder.relative_to(results).as_posix()
+        if any(part.startswith(".") for part in folder.relative_to(results).parts) or name == "report":
+            continue
+        files = read_manifest(folder)["files"]
+        rows.append(
+            {
+                "artifact": Cell(f"results/{name}"),
+                "files": Cell(number=len(files), digits=0),
+                "size": Cell(number=sum(entry["bytes"] for entry in files.values()) / 2**20, digits=2),
+                "sha256": Cell(fingerprint(folder)),
+            }
+        )
+    columns = [("artifact", "artifact"), ("files", "files"), ("size", "MiB"), ("sha256", "sha256 of the manifest")]
+    return Table("artifacts", "Data, models and results", columns, rows, head=("artifact",))
+
+
+def splits(results: Path) -> Table:
+    """The id lists that say which items were evaluated."""
+    rows = []
+    for path in sorted((results / "split").rglob("*.json")):
+        if path.name.endswith(".run.json") or path.name == MANIFEST:
+            continue
+        split = read_json(path)
+        if not isinstance(split, dict) or not isinstance(split.get("ids"), list):
+            raise InputError("the id list is missing", file=path, field="ids", action="Run the stage split again")
+        rows.append(
+            {
+                "split": Cell(path.relative_to(results / "split").as_posix().removesuffix(".json")),
+                "ids": Cell(number=len(split["ids"]), digits=0),
+                "seed": Cell(str(split.get("seed", "\u2013"))),
+                "sha256": Cell(str(split.get("sha256", "\u2013"))),
+            }
+        )
+    columns = [("split", "split"), ("ids", "ids"), ("seed", "seed"), ("sha256", "sha256 of the ids")]
+    return Table("splits", "Splits", columns, rows, head=("split",))
+
+
+def cells(folder: Path, grid: Sequence[GridCell]) -> Table:
+    """Each distilled cell with the sha256 of its weights, from the manifest of results/distill/vlkd."""
+    files: dict[str, Any] = read_manifest(folder)["files"]
+    rows = []
+    for cell in grid:
+        own = {name: entry for name, entry in files.items() if name.startswith(f"{cell.name}/")}
+        weights = [entry for name, entry in own.items() if name.endswith(".safetensors")]
+        first = files.get(f"{cell.name}/model.safetensors")
+        if not weights:
+            raise InputError(
+                f"no weights of {cell.name} in it",
+                file=folder / MANIFEST,
+                field=cell.name,
+                action="Distil the active arms again: vldistill distill vlkd, then --gather",
+            )
+        rows.append(
+            {
+                "cell": Cell(f"{cell.name}"),
+                "arm": Cell(cell.arm),
+                "seed": Cell(number=cell.seed, digits=0),
+                "size": Cell(number=sum(entry["bytes"] for entry in weights) / 2**20, digits=2),
+                "sha256": Cell((first or weights[0])["sha256"]),
+            }
+        )
+    columns = [("cell", "cell"), ("arm", "arm"), ("seed", "seed"), ("size", "MiB"), ("sha256", "sha256 of the weights")]
+    return Table("cells", "Distilled models: results/distill/vlkd/CELL", columns, rows, head=("cell",))
