@@ -24,7 +24,7 @@ from typing import Any
 from vldistill.errors import InputError
 
 HEADLINE = "all"
-UNTRAINED = "untrained"
+UNTRAINED = "untrained_clip"
 BEFORE = "plm"
 RETRIEVED = "clip_retrieval"
 CLIP_TEXT = "clip_text"

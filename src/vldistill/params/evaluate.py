@@ -27,7 +27,7 @@ class Prompts(Section):
     caption: str = Field("<mask>", description="Fixed prompt of captioning.")
     vqa: str = Field("question: {question} answer: <mask>", description="Prompt of open-ended VQA.")
     reading: str = Field("{text} answer: <mask>", description="Prompt of reading comprehension (a text task).")
-    summary: str = Field("{text} summary: <mask>", description="Prompt of summarisation (a text task).")
+    summary: str = Field("{text} headline: <mask>", description="Prompt of summarisation (a text task).")
 
     @model_validator(mode="after")
     def _have_fields(self) -> Prompts:
@@ -78,6 +78,7 @@ class FineTuning(Training):
         default_factory=lambda: ["all"],
         description="Arms that are fine-tuned, besides the model before distillation; none leaves fine-tuning out.",
     )
+    seeds: int = Field(1, ge=1, description="Seeds with which the arms and the model before distillation are tuned.")
     tasks: list[TextTask] = Field(default_factory=lambda: list(TEXT_TASKS), description="Text tasks to fine-tune on.")
 
 
@@ -98,8 +99,9 @@ def _tasks() -> dict[str, list[Task]]:
     return {
         "default": ["coco", "vqav2", "retrieval", "corpus"],
         "all": list(TASKS),
+        "untrained_clip": ["coco", "vqav2", "okvqa", "domains", "retrieval", "corpus"],
         "no_replay": ["coco", "vqav2", "retrieval", "reading", "summary", "corpus"],
-        "no_direct": ["coco", "vqav2", "reading", "summary", "corpus"],
+        "no_direct": ["coco", "vqav2", "okvqa", "reading", "corpus"],
     }
 
 

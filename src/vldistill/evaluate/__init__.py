@@ -1,0 +1,33 @@
+"""Evaluation: `predict` writes files of the official result formats, `score` turns them into numbers.
+
+The entries of the stage are imported when called: predicting needs torch, scoring does not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vldistill.params import Params
+
+
+def vlkd_predict_batch(params: Params, root: str | Path, batch: int) -> Path:
+    """Predict one batch of cells; see `vldistill.evaluate.predict.batch`."""
+    from vldistill.evaluate.predict.batch import vlkd_predict_batch as run
+
+    return run(params, root, batch)
+
+
+def vlkd_predict_gather(params: Params, root: str | Path) -> Path:
+    """Assemble ``results/evaluate/vlkd/predict/``; see `vldistill.evaluate.predict.batch`."""
+    from vldistill.evaluate.predict.batch import vlkd_predict_gather as run
+
+    return run(params, root)
+
+
+def vlkd_score(params: Params, root: str | Path) -> Path:
+    """Score the gathered predictions into ``results/evaluate/vlkd/score/``; see `vldistill.evaluate.score.run`."""
+    from vldistill.evaluate.score.run import vlkd_score as run
+
+    return run(params, root)

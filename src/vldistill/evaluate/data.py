@@ -1,0 +1,100 @@
+"""The records a task is evaluated on: those of the split's id list, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from vldistill import layout
+from vldistill.errors import InputError
+from vldistill.files import read_json
+from vldistill.params.evaluate import TEXT_TASKS
+from vldistill.records.types import (
+    CaptionRecord,
+    QuestionRecord,
+    TextRecord,
+    read_captions,
+    read_questions,
+    read_texts,
+)
+
+R = TypeVar("R", CaptionRecord, QuestionRecord, TextRecord)
+
+
+class Data:
+    """Records of one project, each set read once.
+
+    Args:
+        root: project root.
+        split: ``test`` or ``dev``.
+        limit: at most this many items of each task; 0 = all.
+    """
+
+    def __init__(self, root: str | Path, split: str, limit: int = 0) -> None:
+        self.root, self.split, self.limit = Path(root), split, limit
+        self._captions: dict[str, list[CaptionRecord]] = {}
+        self._questions: dict[str, list[QuestionRecord]] = {}
+        self._texts: dict[str, list[TextRecord]] = {}
+
+    def all_captions(self, dataset: str) -> list[CaptionRecord]:
+        """Every record of a caption set, whatever its split."""
+        if dataset not in self._captions:
+            self._captions[dataset] = read_captions(layout.download(self.root, dataset))
+        return self._captions[dataset]
+
+    def all_questions(self, dataset: str) -> list[QuestionRecord]:
+        """Every record of a question set, whatever its split."""
+        if dataset not in self._questions:
+            self._questions[dataset] = read_questions(layout.download(self.root, dataset))
+        return self._questions[dataset]
+
+    def all_texts(self, dataset: str) -> list[TextRecord]:
+        """Every record of a text set, whatever its split."""
+        if dataset not in self._texts:
+            self._texts[dataset] = read_texts(layout.download(self.root, dataset))
+        return self._texts[dataset]
+
+    def captions(self, task: str) -> list[CaptionRecord]:
+        """The evaluated captions of coco or nocaps."""
+        return self._chosen(self.all_captions(task), task)
+
+    def questions(self, task: str) -> list[QuestionRecord]:
+        """The evaluated questions."""
+        return self._chosen(self.all_questions(task), task)
+
+    def texts(self, task: str) -> list[TextRecord]:
+        """The evaluated items of a text task."""
+        return self._chosen(self.all_texts(task), task)
+
+    def held_out(self, spell: Callable[[TextRecord], str]) -> list[tuple[str, str]]:
+        """Id and text of documents that neither language model nor replay has read.
+
+        Those of the corpus in this split; where it holds none out, the items of the text tasks, spelled with their
+        targets by ``spell``: the corpus has documents of the same kinds.
+        """
+        corpus = [(record.id, record.text) for record in self.all_texts("corpus") if record.split == self.split]
+        tasks = [] if corpus else [record for task in TEXT_TASKS for record in self.texts(task)]
+        found = corpus or [(record.id, spell(record)) for record in tasks]
+        if not found:
+            raise InputError(
+                f"no document of split {self.split}",
+                file=layout.download(self.root, "corpus"),
+                action="Hold documents of the corpus out, or drop the task corpus from evaluate.vlkd.tasks",
+            )
+        return found[: self.limit] if self.limit else found
+
+    def _chosen(self, records: Sequence[R], task: str) -> list[R]:
+        path = layout.split(self.root, task, self.split)
+        listed = read_json(path)["ids"]
+        known = {record.id: record for record in records}
+        for item in listed:
+            if item not in known:
+                raise InputError(
+                    "the id list names an item that the records lack",
+                    file=path,
+                    record=item,
+                    action=f"Make the split again: vldistill split {task}",
+                )
+        chosen = [known[item] for item in listed]
+        return chosen[: self.limit] if self.limit else chosen

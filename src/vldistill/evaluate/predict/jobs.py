@@ -1,0 +1,265 @@
+"""What there is to predict: jobs, each with a run folder found by content.
+
+A job is one task of one cell (arm, seed), possibly under a control, or of a reference that is no arm. Its key holds the
+parameters it reads and fingerprints of its inputs, so that a new seed, prompt or task runs its own jobs only. Nothing
+here imports torch: finished jobs are recognised before anything heavy is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vldistill import layout
+from vldistill.artifact import MANIFEST, fingerprint, read_manifest
+from vldistill.cells import Cell
+from vldistill.code_version import code_version
+from vldistill.errors import InputError
+from vldistill.files import read_json, sha256_json
+from vldistill.params import Params
+from vldistill.params.evaluate import CAPTION_TASKS, QUESTION_TASKS, TASKS, TEXT_TASKS
+
+STAGE = "evaluate_predict"
+HEADLINE = "all"
+DIRECT, TUNED = "direct", "fine-tuned"
+MAIN_TRAINING = "vqav2"
+IMAGE_SETS = {"coco": "coco", "nocaps": "nocaps", "vqav2": "coco", "okvqa": "coco", "domains": "nocaps"}
+NO_DEV = ("nocaps", "domains")  # sets without a dev part
+DISTILLED_SET = "cc3m"
+CAPTION_REFERENCES = ("clip_retrieval", "most_common", "random")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task of one model or reference.
+
+    Attributes:
+        task: what is predicted.
+        arm: the arm, or the name of the reference.
+        seed: None for references without chance.
+        control: ``no_image`` or ``shuffled``, else None.
+        variant: ``direct`` or ``fine-tuned`` for text tasks, else None.
+        source: where the model is: ``cell`` (a distilled model), the name of a language model, or None.
+    """
+
+    task: str
+    arm: str
+    seed: int | None
+    control: str | None = None
+    variant: str | None = None
+    source: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The stem of the job's files."""
+        parts = [self.arm if self.seed is None else f"{self.arm}-s{self.seed}", self.control]
+        return ".".join(part for part in [*parts, self.variant if self.variant == TUNED else None] if part)
+
+
+def cell_jobs(params: Params, cell: Cell) -> list[Job]:
+    """All jobs of one cell."""
+    options = params.evaluate.vlkd
+    controlled = _of_arm(options.controls, cell.arm)
+    jobs = []
+    for task in _tasks_of(params, [cell.arm]):
+        variants: list[str | None] = [DIRECT] if task in TEXT_TASKS else [None]
+        if task in options.finetuning.tasks and cell.arm in options.finetuning.arms:
+            variants += [TUNED] * (cell.seed < options.finetuning.seeds)
+        controls: list[str | None] = [None, "no_image", "shuffled"] if task in controlled else [None]
+        pairs = [(control, variant) for control in controls for variant in variants]
+        jobs += [Job(task, cell.arm, cell.seed, control, variant, "cell") for control, variant in pairs]
+    return jobs
+
+
+def _of_arm(table: dict[str, Any], arm: str) -> list[str]:
+    return list(table.get(arm, table.get("default", [])))
+
+
+def reference_jobs(params: Params, cells: Iterable[Cell]) -> list[Job]:
+    """Jobs of the references that are no arm, for the tasks that any of ``cells`` has."""
+    if not params.evaluate.vlkd.references:
+        return []
+    arms = sorted({cell.arm for cell in cells})
+    tasks = _tasks_of(params, arms)
+    jobs = [Job(task, "majority", None) for task in tasks if task in QUESTION_TASKS]
+    for task in tasks:
+        if task in CAPTION_TASKS:
+            jobs += [Job(task, name, None) for name in CAPTION_REFERENCES]
+    if "retrieval" in tasks:
+        jobs.append(Job("retrieval", "clip_text", None))
+    return jobs + _before_distillation(params, arms)
+
+
+def _tasks_of(params: Params, arms: Iterable[str]) -> list[str]:
+    """The tasks of any of ``arms``, in the order of `TASKS`."""
+    wanted = {task for arm in arms for task in _of_arm(params.evaluate.vlkd.tasks, arm)}
+    none = NO_DEV if params.evaluate.vlkd.split == "dev" else ()
+    return [task for task in TASKS if task in wanted and task not in none]
+
+
+def _before_distillation(params: Params, arms: Sequence[str]) -> list[Job]:
+    """Every language model as it was before, on the tasks of the arms that start from it."""
+    vlkd, tuning = params.distill.vlkd, params.evaluate.vlkd.finetuning
+    models = {arm: vlkd.options_of(arm).language_model for arm in arms}
+    jobs = []
+    for model in sorted(set(models.values())):
+        arm = "plm" if model == vlkd.language_model else f"plm_{model}"
+        mine = [name for name in arms if models[name] == model]
+        for task in _tasks_of(params, mine):
+            if task != "retrieval":
+                jobs.append(Job(task, arm, None, variant=DIRECT if task in TEXT_TASKS else None, source=model))
+            if task in tuning.tasks and set(tuning.arms) & set(mine):
+                jobs += [Job(task, arm, seed, variant=TUNED, source=model) for seed in range(tuning.seeds)]
+    return jobs
+
+
+def check(params: Params) -> None:
+    """Refuse tasks and controls of arms that do not exist.
+
+    Raises:
+        InputError: names the key.
+    """
+    options = params.evaluate.vlkd
+    named = {
+        "tasks": list(options.tasks),
+        "controls": list(options.controls),
+        "finetuning.arms": options.finetuning.arms,
+    }
+    for field, arms in named.items():
+        for arm in arms:
+            if arm != "default" and arm not in params.distill.vlkd.arms:
+                raise InputError(
+                    f"there is no arm {arm!r}",
+                    file=layout.PARAMS,
+                    field=f"evaluate.vlkd.{field}",
+                    action=f"Arms: {', '.join(params.distill.vlkd.arms)}",
+                )
+    for arm in params.distill.vlkd.active:
+        if unused := set(_of_arm(options.controls, arm)) - set(_of_arm(options.tasks, arm)):
+            raise InputError(
+                f"controls of tasks the arm does not run: {', '.join(sorted(unused))}",
+                file=layout.PARAMS,
+                field=f"evaluate.vlkd.controls.{arm}",
+                action="Add them to evaluate.vlkd.tasks, or drop the controls",
+            )
+
+
+def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
+    """All that a job's result depends on."""
+    return {
+        "job": asdict(job),
+        "code": code_version(STAGE, root),
+        "params": {**_params(job, params), "compute": _compute(params)},
+        "inputs": _inputs(job, params, root),
+    }
+
+
+def _compute(params: Params) -> dict[str, Any]:
+    return params.compute.model_dump(include={"device", "dtype", "threads"})
+
+
+def _params(job: Job, params: Params) -> dict[str, Any]:
+    options = params.evaluate.vlkd
+    read: dict[str, Any] = {"split": options.split, "max_items": options.max_items, "batch_size": options.batch_size}
+    kind = "caption" if job.task in CAPTION_TASKS else "vqa" if job.task in QUESTION_TASKS else job.task
+    if job.source and kind in ("caption", "vqa", *TEXT_TASKS):
+        read["prompt"] = getattr(options.prompts, kind)
+        read["decoding"] = getattr(options.decoding, kind).model_dump()
+        read["answers"] = options.answers.model_dump()
+    if job.variant == TUNED:
+        read["finetuning"] = options.finetuning.model_dump(exclude={"arms", "tasks", "seeds"})
+    if job.task == "corpus":
+        read["corruption"] = options.model_dump(include={"corruption_seed", "mask_ratio", "mask_span"})
+        read["prompts"] = {task: getattr(options.prompts, task) for task in TEXT_TASKS}
+    if job.control == "shuffled" or job.arm == "random":
+        read["shuffle_seed"] = options.shuffle_seed
+    return read
+
+
+def encoder_of(job: Job, params: Params) -> str:
+    """The teacher whose image features the job reads."""
+    vlkd = params.distill.vlkd
+    return vlkd.options_of(job.arm).encoder if job.source == "cell" else vlkd.encoder
+
+
+def feature_sets(job: Job) -> list[str]:
+    """The sets whose features the job reads."""
+    if job.task == "retrieval":
+        return ["coco"]
+    if job.task not in IMAGE_SETS:
+        return []
+    if job.arm == "clip_retrieval":
+        return [IMAGE_SETS[job.task], DISTILLED_SET]
+    return [IMAGE_SETS[job.task]] if job.source == "cell" and job.control != "no_image" else []
+
+
+def record_sets(job: Job) -> list[str]:
+    """The sets whose records the job reads."""
+    if job.task == "corpus":
+        return ["corpus", *TEXT_TASKS]
+    own = "coco" if job.task == "retrieval" else job.task
+    if job.arm in CAPTION_REFERENCES:
+        return [own, DISTILLED_SET]
+    if job.arm == "majority" and job.task == "domains":
+        return [own, MAIN_TRAINING]
+    return [own]
+
+
+def _inputs(job: Job, params: Params, root: Path) -> dict[str, Any]:
+    encoder = encoder_of(job, params)
+    found: dict[str, Any] = {name: _fingerprint(layout.download(root, name)) for name in record_sets(job)}
+    found["features"] = {name: _fingerprint(layout.features(root, encoder, name)) for name in feature_sets(job)}
+    lists = TEXT_TASKS if job.task == "corpus" else ["coco" if job.task == "retrieval" else job.task]
+    found["split"] = {task: _split_hash(root, task, params.evaluate.vlkd.split) for task in lists}
+    if job.source == "cell":
+        found["model"] = _model_hash(root, Cell(job.arm, job.seed or 0).name)
+    elif job.source:
+        found["model"] = _fingerprint(layout.pretrain(root, job.source))
+    return found
+
+
+def _fingerprint(folder: Path) -> str:
+    return _fingerprint_of(folder, _stamp(folder / MANIFEST))
+
+
+@lru_cache(maxsize=256)
+def _fingerprint_of(folder: Path, stamp: tuple[int, int] | None) -> str:
+    return fingerprint(folder)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None where it is missing (reading it then says so)."""
+    if not path.is_file():
+        return None
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ino
+
+
+def _split_hash(root: Path, task: str, name: str) -> str:
+    return str(read_json(layout.split(root, task, name))["sha256"])
+
+
+def _model_hash(root: Path, cell: str) -> str:
+    folder = layout.distill_vlkd(root)
+    return _model_hash_of(folder, cell, _stamp(folder / MANIFEST))
+
+
+@lru_cache(maxsize=1024)
+def _model_hash_of(folder: Path, cell: str, stamp: tuple[int, int] | None) -> str:
+    """Hash of the files the cell's model is made of; its training log and card do not count."""
+    files = read_manifest(folder)["files"]
+    parts = {
+        name: entry["sha256"]
+        for name, entry in files.items()
+        if name.startswith(f"{cell}/") and not name.endswith((".md", "metrics.jsonl"))
+    }
+    if not parts:
+        raise InputError(
+            f"no distilled model {cell}",
+            file=folder,
+            action="Distil it: vldistill distill vlkd",
+        )
+    return sha256_json(parts)
