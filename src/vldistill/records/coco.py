@@ -11,6 +11,7 @@ from pathlib import Path
 from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.records.fields import Row, Unique, document
+from vldistill.records.places import find, find_image, image_folders
 from vldistill.records.types import CaptionRecord
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
@@ -51,7 +52,7 @@ def image_names(folder: Path) -> dict[int, str]:
     return {
         number: row.text("file_name")
         for name in ANNOTATIONS
-        for number, row in read_caption_file(folder / name)[0].items()
+        for number, row in read_caption_file(find(folder, name))[0].items()
     }
 
 
@@ -66,8 +67,9 @@ def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, Path]]:
     """
     captions: dict[int, list[str]] = {}
     for name in ANNOTATIONS:
-        captions |= read_caption_file(folder / name)[1]
-    file = folder / KARPATHY
+        captions |= read_caption_file(find(folder, name))[1]
+    file = find(folder, KARPATHY)
+    folders = {name: image_folders(folder, name) for name in ("train2014", "val2014")}
     ids = Unique()
     records, images = [], {}
     for row in document(read_json(file), file).rows("images"):
@@ -76,20 +78,9 @@ def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, Path]]:
         if not captions.get(number):
             raise row.error(f"image {number} has no captions in the annotation files", "cocoid")
         key = row.text("filename")
-        images[key] = existing_image(row, folder / row.text("filepath") / key, "filename")
+        images[key] = find_image(row, folders[row.choice("filepath", folders)], key, "filename")
         split = SPLIT_OF[row.choice("split", SPLIT_OF)]
         records.append(CaptionRecord(str(number), key, captions[number], split))
     if not records:
         raise InputError("holds no images", file=file, field="images", action="Fetch it again")
     return records, images
-
-
-def existing_image(row: Row, path: Path, field: str) -> Path:
-    """``path``, if there is a file.
-
-    Raises:
-        InputError: there is none; names the record that asks for it.
-    """
-    if not path.is_file():
-        raise row.error(f"the image {path} is missing", field, "Fetch or unpack the images again")
-    return path

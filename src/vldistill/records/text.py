@@ -6,6 +6,7 @@ Reading: {id, document, question, answer}; summary: {id, document, summary}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vldistill.errors import InputError
@@ -30,7 +31,7 @@ def read_corpus(folder: Path) -> list[TextRecord]:
 def read_reading(folder: Path) -> list[TextRecord]:
     """Read the reading task: text = document and question, target = answer; raises as `read_corpus`."""
 
-    def record(row: Row, split: str) -> TextRecord:
+    def record(split: str, row: Row) -> TextRecord:
         text = f"{row.text('document')} question: {row.text('question')}"
         return TextRecord(row.text("id"), text, row.text("answer"), "reading", split)
 
@@ -39,19 +40,16 @@ def read_reading(folder: Path) -> list[TextRecord]:
 
 def read_summary(folder: Path) -> list[TextRecord]:
     """Read the summary task: text = document, target = summary; raises as `read_corpus`."""
-    return _read_task(
-        folder,
-        lambda row, split: TextRecord(row.text("id"), row.text("document"), row.text("summary"), "summary", split),
-    )
+
+    def record(split: str, row: Row) -> TextRecord:
+        return TextRecord(row.text("id"), row.text("document"), row.text("summary"), "summary", split)
+
+    return _read_task(folder, record)
 
 
-def _read_task(folder: Path, record: Callable[[Row, str], TextRecord]) -> list[TextRecord]:
+def _read_task(folder: Path, record: Callable[[str, Row], TextRecord]) -> list[TextRecord]:
     ids = Unique()
-    return [
-        made
-        for split in SPLITS
-        for made in _read(folder / f"{split}.jsonl", lambda row, split=split: record(row, split), ids)
-    ]
+    return [made for split in SPLITS for made in _read(folder / f"{split}.jsonl", partial(record, split), ids)]
 
 
 def _read(file: Path, record: Callable[[Row], TextRecord], ids: Unique | None = None) -> list[TextRecord]:

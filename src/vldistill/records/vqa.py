@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vldistill.files import read_json
 from vldistill.records.fields import Row, Unique, document
+from vldistill.records.places import find
 from vldistill.records.types import QuestionRecord
 
 # split -> (questions, annotations). Our dev is the official train, which VLKD never trains on; our test is the official
@@ -42,8 +43,9 @@ def read(
     records: list[QuestionRecord] = []
     seen = Unique()
     for split, (asked, answered) in files.items():
-        answers = _annotations(folder / answered)
-        for row in document(read_json(folder / asked), folder / asked).rows("questions"):
+        answers = _annotations(find(folder, answered))
+        file = find(folder, asked)
+        for row in document(read_json(file), file).rows("questions"):
             number, image = row.get("question_id", int), row.get("image_id", int)
             seen.add(row, "question_id", number)
             if image not in images:

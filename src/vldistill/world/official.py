@@ -24,7 +24,7 @@ from vldistill.world.render import render
 from vldistill.world.scenes import DOMAINS, POOLS, World
 
 ADDRESS = "https://world.invalid"  # a reserved name: the world's images have no address
-JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
+QUALITY = 95
 # first image id of each part; the parts of the real COCO share one number range as well
 FIRST_ID = {"train": 1, "val": 100_001, "test": 200_001, "nocaps": 1}
 PART_FOLDER = {"train": "train2014", "val": "val2014", "test": "val2014"}
@@ -79,7 +79,7 @@ def write_coco(world: World, folder: Path) -> dict[str, dict[int, Scene]]:
                     "captions": [language.reference(scene, rng) for _ in range(sizes.references)],
                 }
             )
-        paths = [folder / entry["folder"] / entry["file_name"] for entry in entries if entry["part"] == part]
+        paths = [folder / PART_FOLDER[part] / entry["file_name"] for entry in entries if entry["part"] == part]
         _write_images(world, drawn, f"coco-{part}", paths)
     for name, where in zip(coco.ANNOTATIONS, ("train2014", "val2014"), strict=True):
         own = [entry for entry in entries if entry["folder"] == where]
@@ -92,7 +92,7 @@ def write_nocaps(world: World, folder: Path) -> dict[int, Scene]:
     """The validation captions with their domains; returns the scenes by image id."""
     sizes = world.params.sizes
     scenes: dict[int, Scene] = {}
-    entries = []
+    entries: list[dict[str, Any]] = []
     for domain, kind in DOMAINS.items():
         for scene in world.scenes("test", (kind,), sizes.nocaps, f"nocaps-{domain}"):
             number = FIRST_ID["nocaps"] + len(scenes)
@@ -159,19 +159,27 @@ def _write_images(world: World, scenes: Sequence[Scene], name: str, paths: Seque
         folder.mkdir(parents=True, exist_ok=True)
     for path, pixels in zip(paths, render(scenes, world.params, name), strict=True):
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, **JPEG)
+        Image.fromarray(pixels).save(buffer, format="JPEG", quality=QUALITY, subsampling=0)
         # plain writes: the run folder counts only when its result file is there, and is written anew until then
         path.write_bytes(buffer.getvalue())
 
 
 def _caption_file(entries: Sequence[dict[str, Any]], side: int) -> dict[str, Any]:
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for entry in entries:
         extra = {key: entry[key] for key in ("domain", "open_images_id") if key in entry}
         url = f"{ADDRESS}/images/{entry['file_name']}"
         images.append(
-            {"license": 1, "file_name": entry["file_name"], "coco_url": url, "height": side, "width": side}
-            | {"id": entry["id"], **extra}
+            {
+                "license": 1,
+                "file_name": entry["file_name"],
+                "coco_url": url,
+                "height": side,
+                "width": side,
+                "id": entry["id"],
+                **extra,
+            }
         )
         for index, caption in enumerate(entry["captions"]):
             annotations.append({"image_id": entry["id"], "id": entry["id"] * 100 + index, "caption": caption})
