@@ -1,0 +1,44 @@
+"""`vldistill features`: extract frozen teacher features, or check a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from vldistill import layout
+from vldistill.params import load
+
+
+@click.command("features")
+@click.argument("encoder", metavar="ENCODER")
+@click.argument("dataset", metavar="SET")
+@click.option(
+    "--writers",
+    type=click.IntRange(1),
+    default=lambda: int(os.environ.get("VLDISTILL_WRITERS", "1")),
+    help="Processes that extract at the same time; default: $VLDISTILL_WRITERS, else 1.",
+)
+def command(encoder: str, dataset: str, writers: int) -> None:
+    """Extract the features of data set SET with the encoder ENCODER.
+
+    Stopped or killed, it goes on where it was when called again. `vldistill features verify PATH` checks a store
+    byte by byte.
+    """
+    if encoder == "verify":
+        _verify(Path(dataset))
+        return
+    from vldistill import features
+
+    root = Path.cwd()
+    click.echo(features.run(load(root / layout.PARAMS), root, encoder, dataset, writers=writers))
+
+
+def _verify(folder: Path) -> None:
+    from vldistill.features import store
+
+    found = store.verify(folder)
+    tables = ", ".join(f"{each['rows']} {name} ({each['invalid']} invalid)" for name, each in found["tables"].items())
+    kinds = ", ".join(f"{kind} {'x'.join(map(str, shape))}" for kind, shape in found["kinds"].items())
+    click.echo(f"{folder}: whole. {tables}; {kinds}; {found['bytes'] / 2**20:.1f} MiB")

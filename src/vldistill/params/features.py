@@ -1,0 +1,43 @@
+"""Parameters of the `features` section."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from vldistill.params.base import Section
+
+Kind = Literal["pooled", "patch", "text"]
+
+
+class Features(Section):
+    """Frozen teacher features, extracted once."""
+
+    kinds: dict[str, list[Kind]] = Field(
+        {
+            "cc3m": ["pooled", "patch", "text"],
+            "coco": ["pooled", "patch", "text"],
+            "nocaps": ["pooled", "patch"],
+        },
+        description="What is stored for each data set: `pooled` image vectors, `patch` tokens, `text` vectors of the "
+        "captions. Patch tokens take 0.3 to 0.5 MB an image at full scale.",
+    )
+    splits: dict[str, list[Literal["train", "dev", "test"]]] = Field(
+        {"cc3m": ["train", "dev"], "coco": ["dev", "test"], "nocaps": ["dev", "test"]},
+        description="Splits of each data set that get features.",
+    )
+    shard_rows: int = Field(
+        1024,
+        ge=1,
+        description="Rows of a shard; one shard is what a kill can lose. 10,000 or more at full scale, since many "
+        "small files are slow.",
+    )
+    batch_size: int = Field(64, ge=1, description="Images or captions that pass through the teacher at once.")
+    max_invalid: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest tolerated share of images that are missing or broken. They are recorded and left out, "
+        "never replaced; more are an error.",
+    )
