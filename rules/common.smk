@@ -1,0 +1,88 @@
+# Shared by all rules: the checked experiment, narrow getters of parameters and code, and resources.
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir).parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
+
+from snakemake.exceptions import WorkflowError
+
+import frontends as front_ends
+from vldistill import cells, code_version
+from vldistill import params as experiment
+from vldistill.errors import VldistillError
+
+if workflow.config_settings.overwrite_config:
+    raise WorkflowError(
+        "--config and --configfile are refused: the stages and DVC read params.yaml alone. "
+        "Edit params.yaml, or: dvc exp run -S KEY=VALUE"
+    )
+try:
+    PARAMS = experiment.load("params.yaml")
+except VldistillError as error:
+    raise WorkflowError(str(error))
+
+# Jobs find `vldistill` of this environment, activated or not, and the code of this checkout: a DVC workspace has its own.
+os.environ.update(
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    ),
+    PYTHONPATH=os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]),
+)
+
+DATASETS = [
+    "cc3m",
+    "coco",
+    "nocaps",
+    "vqav2",
+    "okvqa",
+    "domains",
+    "corpus",
+    "reading",
+    "summary",
+]
+MODELS = ["clip", "clip_untrained", "bart", "bart_no_direct"]
+ENCODERS = ["clip", "clip_untrained"]
+IMAGE_SETS = ["cc3m", "coco", "nocaps"]
+TASKS = ["coco", "nocaps", "vqav2", "okvqa", "domains", "reading", "summary"]
+VLKD_BATCHES = range(
+    len(cells.batches(cells.vlkd_cells(PARAMS), PARAMS.compute.runs_per_job))
+)
+NUMERICS = ["compute.device", "compute.dtype", "compute.threads"]
+# Published data and models need more memory and time than the rendered world.
+FULL_SCALE = config.get("download", {}).get("source", "world") != "world"
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    model="|".join(MODELS),
+    encoder="|".join(ENCODERS),
+    task="|".join(TASKS),
+    batch=r"\d+",
+
+
+def narrow(*keys):
+    """The parts of params.yaml below `keys`, so that a rule runs again only when a key it reads has changed."""
+    return {key: front_ends.value_at(config, key) for key in keys}
+
+
+def sources(stage):
+    """The code whose edit runs a stage again: the files that also make up its code version."""
+    return [os.path.relpath(path) for path in code_version.source_files(stage)]
+
+
+def scaled(mini, full):
+    """A resource as a function of the attempt, so that a job killed for memory or time gets more when retried."""
+    return lambda wildcards, attempt: attempt * (full if FULL_SCALE else mini)
+
+
+def gpus():
+    """GPUs of a job that trains or predicts: the one place that decides on them."""
+    return int(PARAMS.compute.device == "cuda")
+
+
+def pretraining_data(wildcards):
+    """Manifests of the data sets that a model is trained on (or takes its vocabulary from)."""
+    used = ["cc3m"] if wildcards.model.startswith("clip") else ["corpus", "cc3m"]
+    return expand("results/download/{dataset}/manifest.json", dataset=used)

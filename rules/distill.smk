@@ -1,0 +1,49 @@
+rule distill_vlkd_cells:
+    input:
+        pairs="results/download/cc3m/manifest.json",
+        replay="results/download/corpus/manifest.json",
+        features=expand(
+            "results/features/{encoder}/cc3m/manifest.json", encoder=ENCODERS
+        ),
+        models=expand("results/pretrain/{model}/manifest.json", model=MODELS),
+        code=sources("distill"),
+    output:
+        receipt=temp("results/receipts/distill/vlkd/batch-{batch}.json"),
+    log:
+        "logs/distill/vlkd/batch-{batch}.log",
+    benchmark:
+        "logs/benchmarks/distill/vlkd/batch-{batch}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: PARAMS.compute.threads
+    resources:
+        mem_mb=scaled(2500, 48000),
+        runtime=scaled(60, 1440),
+        gpu=gpus(),
+    params:
+        read=narrow("distill.vlkd", *NUMERICS),
+    shell:
+        "vldistill distill vlkd --batch {wildcards.batch} > {log} 2>&1"
+
+
+rule distill_vlkd:
+    input:
+        receipts=expand(rules.distill_vlkd_cells.output.receipt, batch=VLKD_BATCHES),
+        code=sources("distill"),
+    output:
+        manifest="results/distill/vlkd/manifest.json",
+        record="results/distill/vlkd.run.json",
+    log:
+        "logs/distill/vlkd/gather.log",
+    benchmark:
+        "logs/benchmarks/distill/vlkd/gather.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1000, 4000),
+        runtime=scaled(10, 60),
+    params:
+        read=narrow("distill.vlkd", *NUMERICS),
+    shell:
+        "vldistill distill vlkd --gather > {log} 2>&1"

@@ -1,0 +1,27 @@
+rule split:
+    input:
+        expand("results/split/{task}/{name}.json", task=TASKS, name=["dev", "test"]),
+
+
+rule split_task:
+    input:
+        data="results/download/{task}/manifest.json",
+        code=sources("split"),
+    output:
+        dev="results/split/{task}/dev.json",
+        test="results/split/{task}/test.json",
+        record="results/split/{task}.run.json",
+    log:
+        "logs/split/{task}.log",
+    benchmark:
+        "logs/benchmarks/split/{task}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(600, 4000),
+        runtime=scaled(10, 30),
+    params:
+        read=narrow("split"),
+    shell:
+        "vldistill split {wildcards.task} > {log} 2>&1"

@@ -1,0 +1,111 @@
+"""Snakemake, seen from its own parse: what this call is going to do, and what it knows of its outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+# Calls that build no results: they must neither change anything nor wait for DVC.
+IDLE = (
+    "archive",
+    "cleanup_metadata",
+    "cleanup_shadow",
+    "conda_cleanup_envs",
+    "conda_create_envs_only",
+    "containerize",
+    "d3dag",
+    "dag",
+    "delete_all_output",
+    "delete_temp_output",
+    "detailed_summary",
+    "filegraph",
+    "generate_unit_tests",
+    "lint",
+    "list_changes",
+    "list_conda_envs",
+    "list_input_changes",
+    "list_params_changes",
+    "list_rules",
+    "list_target_rules",
+    "list_untracked",
+    "print_compilation",
+    "report",
+    "rulegraph",
+    "summary",
+    "touch",
+    "unlock",
+)
+METADATA = Path(".snakemake/metadata")
+
+
+def mode(workflow: Any) -> str | None:
+    """`run`, `dry` or `forced`; None where this call makes no results: a process of a job, --lint, --unlock, ..."""
+    if not workflow.is_main_process or Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return None
+    from snakemake.cli import parse_args
+
+    # Snakemake has parsed them before, but tells a Snakefile nothing of it; it names the profile on stderr again
+    with redirect_stderr(StringIO()):
+        arguments = parse_args(sys.argv[1:])[1]
+    if any(getattr(arguments, name, None) for name in IDLE):
+        return None
+    # the user says which jobs to force or to leave out: nothing is adopted or forced on top of that
+    if any(getattr(arguments, name, None) for name in ("forceall", "forcerun", "allowed_rules")):
+        return "forced"
+    return "dry" if arguments.dryrun else "run"
+
+
+def signature(path: str | Path) -> list[int] | None:
+    """Modification time (ns) and size of a file, or None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size]
+
+
+def made_here(path: str) -> bool:
+    """Whether Snakemake's metadata speak of this very file: it made or touched it, and nothing replaced it since."""
+    key = urlsafe_b64encode(path.encode()).decode()
+    try:
+        record = json.loads((METADATA / key).read_text(encoding="utf-8"))
+        return abs(record["endtime"] - os.stat(path).st_mtime) < 0.01
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def touch(rules: list[str], targets: list[str]) -> None:
+    """Let Snakemake adopt existing outputs: write its metadata as if the rules had just run.
+
+    Raises:
+        RuntimeError: Snakemake failed; the message is the end of its output.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all"]
+        + ["--allowed-rules", *rules, "--", *targets],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "VLDISTILL_SYNC": "off", "SNAKEMAKE_PROFILE": ""},
+    )
+    if done.returncode:
+        raise RuntimeError("\n".join(done.stderr.strip().splitlines()[-5:]))
+
+
+def restart(*options: str) -> None:
+    """Start this Snakemake call again with more options, in the same process; does not return.
+
+    Which jobs are forced can be said on the command line only: Snakemake reads the Snakefile before it has the graph.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.environ["VLDISTILL_SYNC"] = "agreed"
+    # a store_true option ends the lists of files before it, so that the targets behind are not swallowed
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *options, "--rerun-incomplete", *sys.argv[1:]])

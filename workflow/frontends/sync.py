@@ -1,0 +1,198 @@
+"""Make Snakemake and DVC agree: what one of them made, the other need not make again.
+
+When a run begins, Snakemake adopts the stages that DVC proves current (a pull, a checkout, `dvc repro`), and is forced
+to make those outputs that DVC calls changed and Snakemake has not made itself (it would take a file without metadata
+for current). When a run ends, also badly, DVC records the stages that are complete. VLDISTILL_SYNC=off turns it off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from frontends import dvcside, snakeside
+from frontends.dvcside import Stage
+from vldistill.files import sha256_json, write_json
+
+MEMORY = Path(".snakemake/vldistill-agreed.json")
+# targets that only name others; they run nothing
+TARGETS = ("all", "vlkd")
+_sources_at_start: dict[str, Any] = {}
+
+
+def say(text: str) -> None:
+    """One line for the user, beside Snakemake's own."""
+    print(f"sync: {text}", file=sys.stderr, flush=True)
+
+
+def switched_off() -> bool:
+    """Whether the user, or DVC as the caller, wants no synchronisation."""
+    return os.environ.get("VLDISTILL_SYNC") == "off" or "DVC_STAGE" in os.environ
+
+
+def agree(workflow: Any) -> None:
+    """When the Snakefile is read: adopt what DVC proves current, force what DVC alone calls changed."""
+    mode = snakeside.mode(workflow)
+    if mode is None or switched_off():
+        return
+    if reason := dvcside.absent():
+        say(f"{reason}, so this run goes without DVC")
+        return
+    stages = dvcside.stages()
+    _sources_at_start.update(_sources(stages))
+    restarted = os.environ.pop("VLDISTILL_SYNC", None) == "agreed"
+    if restarted or mode == "forced" or not dvcside.LOCK.is_file():
+        return
+    memory = _Memory.load()
+    if memory.current(stages, _sources_at_start):
+        return
+    try:
+        changed = set(dvcside.status()) & set(stages)
+        _settle(mode, stages, changed, memory)
+    except RuntimeError as error:
+        say(f"DVC and Snakemake could not be compared, Snakemake decides alone: {error}")
+
+
+def _settle(mode: str, stages: dict[str, Stage], changed: set[str], memory: _Memory) -> None:
+    adopt = [stage for name, stage in stages.items() if name not in changed and not memory.agreed(stage)]
+    force = [
+        path
+        for name in stages
+        if name in changed
+        for path in stages[name].outputs
+        if Path(path).exists() and not memory.knows(path)
+    ]
+    options: list[str] = ["--forcerun", *force] if force else []
+    if adopt:
+        names = ", ".join(stage.name for stage in adopt)
+        if mode == "dry":
+            # nothing may be written now, so leave out of the graph what would be adopted
+            due = dvcside.downstream(changed, stages)
+            options += ["--allowed-rules", *TARGETS, *(rule for name in due for rule in stages[name].rules)]
+            say(f"current by DVC, left out of this dry run: {names}")
+        else:
+            snakeside.touch([rule for stage in adopt for rule in stage.rules], [stage.target for stage in adopt])
+            memory.learn(adopt, [path for stage in adopt for path in stage.outputs])
+            say(f"adopted from DVC as current: {names}")
+    if force:
+        affected = [name for name in stages if set(stages[name].outputs) & set(force)]
+        say(f"changed by DVC, will be made again: {', '.join(affected)}")
+    if options:
+        snakeside.restart(*options)
+    elif mode == "run" and not changed:
+        memory.close(_sources_at_start)
+
+
+def record(workflow: Any, failed: bool = False) -> None:
+    """When a run ends: let DVC record the stages whose outputs are all there and current; say how to go on."""
+    if failed:
+        _explain_failure(workflow)
+    if not workflow.is_main_process or workflow.touch or switched_off() or dvcside.absent():
+        return
+    stages = dvcside.stages()
+    memory = _Memory.load()
+    done = _current_outputs(workflow)
+    complete = [stage for stage in stages.values() if done.issuperset(stage.outputs)]
+    due = [stage for stage in complete if not memory.agreed(stage)]
+    stale = [stage for stage in due if _edited(stage)]
+    due = [stage for stage in due if stage not in stale]
+    if stale:
+        say(f"edited during the run, not recorded: {', '.join(stage.name for stage in stale)}")
+    if due:
+        names = [stage.name for stage in due]
+        try:
+            dvcside.commit(names)
+        except RuntimeError as error:
+            say(f"dvc commit failed, run `vldistill sync` later: {error}")
+            return
+        say(f"recorded in dvc.lock: {', '.join(names)}")
+    memory.learn(due, sorted(done))
+    if len(complete) == len(stages) and not stale:
+        memory.close(_sources_at_start)
+
+
+def _current_outputs(workflow: Any) -> set[str]:
+    """Outputs in this run's graph that are finished, or needed no run."""
+    dag = workflow.dag
+    return {str(path) for job in dag.jobs if dag.finished(job) or not dag.needrun(job) for path in job.output}
+
+
+def _explain_failure(workflow: Any) -> None:
+    for job in sorted(workflow.scheduler.failed, key=str):
+        values = ", ".join(f"{key}={value}" for key, value in job.wildcards_dict.items())
+        log = ", ".join(str(path) for path in job.log) or "none"
+        print(f"failed: rule {job.rule.name} {values}\n  log: {log}", file=sys.stderr)
+    words = [word for word in sys.argv[1:] if word not in ("--rerun-incomplete",)]
+    print(f"  go on with: snakemake {' '.join(words)}  (finished work is kept)", file=sys.stderr, flush=True)
+
+
+def _sources(stages: dict[str, Stage]) -> dict[str, Any]:
+    """State of params.yaml and of all files the stages depend on that no stage makes."""
+    files = [str(dvcside.PARAMS), "dvc.yaml"]
+    for dep in {dep for stage in stages.values() for dep in stage.deps if not dep.startswith("results/")}:
+        path = Path(dep)
+        files += [str(path)] if path.is_file() else [str(file) for file in path.rglob("*") if file.suffix != ".pyc"]
+    return {file: snakeside.signature(file) for file in sorted(set(files)) if not Path(file).is_dir()}
+
+
+def _edited(stage: Stage) -> bool:
+    """Whether params.yaml or the code of the stage was edited since the run began: the results are of another state."""
+    roots = (str(dvcside.PARAMS), *(dep for dep in stage.deps if not dep.startswith("results/")))
+    return any(
+        snakeside.signature(file) != before
+        for file, before in _sources_at_start.items()
+        if file in roots or any(file.startswith(f"{root}/") for root in roots)
+    )
+
+
+class _Memory:
+    """What the two sides agreed on last: by stage its lock entry with its outputs, by file its time and size."""
+
+    def __init__(self, stages: dict[str, str], files: dict[str, Any], closed: str | None) -> None:
+        self.stages, self.files, self.closed = stages, files, closed
+        self.lock = dvcside.lock()
+
+    @classmethod
+    def load(cls) -> _Memory:
+        try:
+            kept = json.loads(MEMORY.read_text(encoding="utf-8"))
+            return cls(kept["stages"], kept["files"], kept["closed"])
+        except (OSError, ValueError, KeyError):
+            return cls({}, {}, None)
+
+    def seal(self, stage: Stage) -> str:
+        """Hash of the stage's lock entry and of its outputs' times and sizes."""
+        return sha256_json([self.lock.get(stage.name), [snakeside.signature(path) for path in stage.outputs]])
+
+    def agreed(self, stage: Stage) -> bool:
+        """Whether nothing happened to the stage since both sides agreed on it."""
+        return stage.name in self.lock and self.stages.get(stage.name) == self.seal(stage)
+
+    def knows(self, path: str) -> bool:
+        """Whether Snakemake made or adopted the file as it is now."""
+        return self.files.get(path) == snakeside.signature(path) or snakeside.made_here(path)
+
+    def learn(self, stages: list[Stage], files: list[str]) -> None:
+        """Remember that both sides agree on `stages`, and Snakemake on `files`."""
+        self.lock = dvcside.lock()
+        self.stages |= {stage.name: self.seal(stage) for stage in stages}
+        self.files |= {path: snakeside.signature(path) for path in files}
+        self._save(None)
+
+    def close(self, sources: dict[str, Any]) -> None:
+        """Remember that everything agrees, so that the next call need not ask DVC."""
+        self._save(self._all(sources))
+
+    def current(self, stages: dict[str, Stage], sources: dict[str, Any]) -> bool:
+        """Whether nothing at all happened since everything agreed."""
+        return all(self.agreed(stage) for stage in stages.values()) and self.closed == self._all(sources)
+
+    def _all(self, sources: dict[str, Any]) -> str:
+        return sha256_json([self.lock, sources])
+
+    def _save(self, closed: str | None) -> None:
+        self.closed = closed
+        write_json(MEMORY, {"stages": self.stages, "files": self.files, "closed": closed})
