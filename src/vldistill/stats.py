@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 RESAMPLES = 10_000
-CHUNK = 1 << 24
+CHUNK = 1 << 21  # drawn indices held in memory at once
 
 
 @dataclass(frozen=True)
@@ -177,10 +177,10 @@ def _resampled(
     step = max(1, CHUNK // groups)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=size).astype(np.float64)
+        drawn = rng.integers(0, groups, size=(size, groups), dtype=np.int32)
         chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=size) / seeds
-        totals = np.einsum("rs,rs->r", drawn @ sums.T, chosen)
-        means[start : start + size] = totals / (drawn @ counts)
+        totals = sum(chosen[:, row] * sums[row][drawn].sum(axis=1) for row in range(seeds))
+        means[start : start + size] = totals / counts[drawn].sum(axis=1)
     return means
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, TypedDict
 
 from vldistill.errors import InputError, VldistillError
-from vldistill.evaluate.metrics.java import java_problem
+from vldistill.evaluate.metrics.java import JavaError, java_problem
 from vldistill.evaluate.metrics.meteor import Meteor
 from vldistill.evaluate.metrics.spice import Jars, cache_path, find_jars, spice_scores
 from vldistill.evaluate.metrics.tokenizer import tokenize
@@ -35,19 +35,33 @@ class CaptionScores(TypedDict):
     per_item: dict[Any, dict[str, float]]
 
 
-def check_ids(references: Mapping[Any, Any], hypotheses: Mapping[Any, Any], *, file: str | Path | None = None) -> None:
+def check_ids(
+    wanted: Mapping[Any, Any],
+    given: Mapping[Any, Any],
+    *,
+    file: str | Path | None = None,
+    what: str = "a result",
+    where: str = "references",
+) -> None:
     """Check that both hold exactly the same ids.
+
+    Args:
+        wanted: has the ids there shall be.
+        given: what is checked.
+        file: where ``given`` comes from.
+        what: what ``given`` holds, for the message.
+        where: what ``wanted`` is, for the message.
 
     Raises:
         InputError: they do not; names how many and the first few.
     """
-    missing = [key for key in references if key not in hypotheses]
-    extra = [key for key in hypotheses if key not in references]
-    if not references:
-        raise InputError("there is nothing to score", file=file, action="Give at least one reference")
+    if not wanted:
+        raise InputError("there is nothing to score", file=file, action=f"The {where} are empty")
+    missing = [key for key in wanted if key not in given]
+    extra = [key for key in given if key not in wanted]
     for keys, problem, action in (
-        (missing, "without a result", "Predict them, or score against references of the predicted ids only"),
-        (extra, "that are not in the references", "Remove them, or pass the references they belong to"),
+        (missing, f"without {what}", f"Add them, or use {where} with only the ids that have {what}"),
+        (extra, f"that are not in the {where}", f"Remove them, or use the {where} they belong to"),
     ):
         if keys:
             sample = ", ".join(map(repr, keys[:5]))
@@ -86,6 +100,7 @@ class CaptionScorer:
                 raise InputError("no list of reference captions", record=key, action="Give each id one caption or more")
         self._ids = list(references)
         self._cache = cache
+        self._spice_required = spice == "required"
         self._own_meteor: Meteor | None = None
         self.reason = java_problem()
         self._jars, self._spice_reason = _spice_choice(spice, corenlp, self.reason)
@@ -121,23 +136,30 @@ class CaptionScorer:
             spice = pool.submit(self._spice, [caption for name in names for caption in tokenized[name]])
             meteor = {name: pool.submit(self._meteor.score, tokenized[name], self._references) for name in names}
             plain = {name: _plain(tokenized[name], self._references) for name in names}
-            fractions = spice.result()
+            fractions, reason = spice.result()
             return {
-                name: self._assemble(plain[name], meteor[name], _part(fractions, index, len(self._ids)))
+                name: self._assemble(plain[name], meteor[name], _part(fractions, index, len(self._ids)), reason)
                 for index, name in enumerate(names)
             }
 
-    def _spice(self, hypotheses: list[str]) -> list[float] | None:
+    def _spice(self, hypotheses: list[str]) -> tuple[list[float] | None, str | None]:
+        """SPICE of all sets one after the other, or why there is none."""
         if self._jars is None:
-            return None
+            return None, self._spice_reason
         references = self._references * (len(hypotheses) // len(self._references))
-        return spice_scores(hypotheses, references, self._jars, cache_path(self._references, self._cache))
+        try:
+            return spice_scores(hypotheses, references, self._jars, cache_path(self._references, self._cache)), None
+        except JavaError as error:
+            if self._spice_required:
+                raise
+            return None, str(error)
 
     def _assemble(
         self,
         plain: dict[str, tuple[float, list[float]]],
         meteor: Future[tuple[float, list[float]]],
         spice: list[float] | None,
+        reason: str | None,
     ) -> CaptionScores:
         from numpy import mean
 
@@ -146,7 +168,7 @@ class CaptionScorer:
             both["SPICE"] = (float(mean(spice)), spice)
         metrics: dict[str, Any] = {name: both[name][0] if name in both else None for name in METRICS}
         if spice is None:
-            metrics["SPICE_reason"] = self._spice_reason
+            metrics["SPICE_reason"] = reason
         per_item = {
             key: {name: float(both[name][1][index]) for name in METRICS if name in both}
             for index, key in enumerate(self._ids)

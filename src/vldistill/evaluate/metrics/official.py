@@ -143,7 +143,7 @@ def vqa_items(questions: Source, annotations: Source) -> list[VqaItem]:
         kind = annotations.field(name, record, "question_type", str) if typed else question_type(texts.get(key, ""))
         answers = _answers(annotations, name, record)
         items[key] = VqaItem(key, answers, annotations.field(name, record, "answer_type", str), kind)
-    check_ids(texts, items, file=annotations.name)
+    check_ids(texts, items, file=annotations.name, what="an annotation", where="questions")
     return [items[key] for key in texts]
 
 

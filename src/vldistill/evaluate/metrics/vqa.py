@@ -127,7 +127,7 @@ def score_answers(
     truth = {item.id: item for item in listed}
     if len(truth) != len(listed):
         raise InputError("a question id is there twice", action="Remove the duplicate")
-    check_ids(truth, predictions, file=file)
+    check_ids(truth, predictions, file=file, where="questions")
     judge = _Judge()
     rules = {name: rule for name, rule in judge.variants().items() if name in variants}
     word_stems = cache(stem)

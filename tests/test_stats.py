@@ -1,0 +1,137 @@
+"""Intervals cover as often as they claim, pairs and groups are respected, corrections equal their definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import bootstrap
+
+from vldistill.stats import bootstrap_mean, holm, paired_difference, seed_interval
+
+
+def test_intervals_of_grouped_items_cover_and_naive_ones_do_not() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 5)
+    covered = naive = 0
+    runs = 400
+    for run in range(runs):
+        values = rng.normal(0, 1, 60)[groups] + rng.normal(0, 0.3, 300)
+        interval = bootstrap_mean(values, groups.tolist(), resamples=600, seed=run)
+        covered += interval.low <= 0 <= interval.high
+        interval = bootstrap_mean(values, resamples=600, seed=run)
+        naive += interval.low <= 0 <= interval.high
+    # 95 % nominal; four standard errors of 400 runs are 4.4 points, the percentile bootstrap loses about one
+    assert 0.90 <= covered / runs <= 0.985
+    assert naive / runs < 0.75
+
+
+def test_two_levels_cover_where_seeds_vary() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    runs = 300
+    for run in range(runs):
+        effect = rng.normal(0, 0.5, (8, 1)) + rng.normal(0, 0.5, (1, 60))
+        a = effect + rng.normal(0, 0.5, (8, 60))
+        interval = paired_difference(a, np.zeros_like(a), resamples=500, seed=run).difference
+        covered += interval.low <= 0 <= interval.high
+    assert 0.87 <= covered / runs <= 0.99
+
+
+def test_false_alarms_are_as_rare_as_p_says() -> None:
+    rng = np.random.default_rng(2)
+    p_values = [paired_difference(rng.normal(size=80), rng.normal(size=80), resamples=500).p for _ in range(400)]
+    assert 0.02 <= np.mean(np.array(p_values) < 0.05) <= 0.10
+
+
+def test_agrees_with_scipy_on_one_level() -> None:
+    values = np.random.default_rng(3).exponential(size=200)
+    ours = bootstrap_mean(values)
+    theirs = bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, rng=4).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=0.01)
+    assert ours.mean == pytest.approx(values.mean())
+
+
+def test_uneven_groups_keep_the_item_mean() -> None:
+    values = np.array([1.0] * 9 + [0.0])
+    interval = bootstrap_mean(values, ["big"] * 9 + ["small"], resamples=2000)
+    assert (interval.mean, interval.n) == (pytest.approx(0.9), 2)
+    # two groups: both ends are the all-big and the all-small resamples
+    assert (interval.low, interval.high) == (0.0, 1.0)
+
+
+def test_pairing_counts_and_certainty() -> None:
+    base = np.random.default_rng(5).random((3, 50))
+    better = base + 0.1
+    better[:, :5] = base[:, :5]
+    better[:, 5:8] = base[:, 5:8] - 0.2
+    pair = paired_difference(better, base, list(range(50)))
+    assert (pair.wins, pair.ties, pair.losses) == (42, 5, 3)
+    assert pair.difference.low > 0
+    assert pair.p <= 0.01
+    assert (pair.seeds, pair.groups, pair.items) == (3, 50, 50)
+    swapped = paired_difference(base, better, list(range(50)))
+    assert swapped.difference.mean == pytest.approx(-pair.difference.mean)
+    assert (swapped.wins, swapped.losses) == (3, 42)
+    equal = paired_difference(base, base)
+    assert (equal.p, equal.difference.low, equal.difference.high) == (1.0, 0.0, 0.0)
+
+
+def test_same_seed_same_interval() -> None:
+    values = np.random.default_rng(6).random(40)
+    assert bootstrap_mean(values, seed=1) == bootstrap_mean(values, seed=1)
+    assert bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.integers(1, 5))
+def test_means_are_exact_and_inside(values: list[float], kinds: int) -> None:
+    groups = [index % kinds for index in range(len(values))]
+    interval = bootstrap_mean(values, groups, resamples=100)
+    assert interval.mean == pytest.approx(float(np.mean(values)))
+    assert min(values) - 1e-9 <= interval.low <= interval.high <= max(values) + 1e-9
+
+
+def test_seed_interval() -> None:
+    t = seed_interval([1.0, 2.0, 3.0])
+    # half width = 4.3027 * 1 / sqrt(3), from a table of Student's t with two degrees of freedom
+    assert (t.low, t.high) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
+    spread = seed_interval([1.0, 2.0, 4.0], how="range")
+    assert (spread.low, spread.high, spread.n) == (1.0, 4.0, 3)
+    assert seed_interval([5.0]).n == 1
+    assert seed_interval([5.0]).low == 5.0
+
+
+def test_holm_example() -> None:
+    corrected = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert corrected == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert list(corrected) == ["a", "b", "c", "d"]
+    assert holm({}) == {}
+
+
+@given(st.dictionaries(st.integers(), st.floats(0, 1), max_size=8), st.floats(0.001, 0.2))
+def test_holm_rejects_as_its_definition_says(p_values: dict[int, float], level: float) -> None:
+    corrected = holm(p_values)
+    rejected = set()
+    for rank, key in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        if p_values[key] * (len(p_values) - rank) > level:
+            break
+        rejected.add(key)
+    assert {key for key, p in corrected.items() if p <= level} == rejected
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bootstrap_mean([]), "no value"),
+        (lambda: bootstrap_mean([float("nan")]), "not finite"),
+        (lambda: bootstrap_mean([1.0], ["a", "b"]), "2 groups for 1 items"),
+        (lambda: paired_difference([1.0, 2.0], [1.0]), "shapes"),
+        (lambda: seed_interval([]), "no value"),
+        (lambda: holm({"a": 1.5}), "between 0 and 1"),
+    ],
+)
+def test_bad_input(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
