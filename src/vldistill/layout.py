@@ -54,20 +54,30 @@ def run_record(folder: str | Path) -> Path:
     return folder.with_name(f"{folder.name}.run.json")
 
 
-def scratch_root(root: str | Path = ".") -> Path:
-    """Run folders: ``$VLDISTILL_SCRATCH``, else ``scratch/`` of the main checkout.
+def main_checkout(root: str | Path = ".") -> Path:
+    """The checkout that ``root`` belongs to.
 
     DVC runs queued experiments in temporary workspaces below ``.dvc/tmp/exps`` of the main checkout and deletes them
-    when they fail; run folders must outlive that, so that a preempted experiment goes on where it was.
+    when they fail; what is large or slow to make must outlive that, so that a preempted experiment can go on.
     """
-    if given := os.environ.get("VLDISTILL_SCRATCH"):
-        return Path(given).resolve()
     here = Path(root).resolve()
     parts = here.parts
     for at in range(len(parts) - 2):
         if parts[at : at + 3] == (".dvc", "tmp", "exps"):
-            return Path(*parts[:at]) / "scratch"
-    return here / "scratch"
+            return Path(*parts[:at])
+    return here
+
+
+def scratch_root(root: str | Path = ".") -> Path:
+    """Run folders: ``$VLDISTILL_SCRATCH``, else ``scratch/`` of the main checkout."""
+    given = os.environ.get("VLDISTILL_SCRATCH")
+    return Path(given).resolve() if given else main_checkout(root) / "scratch"
+
+
+def data_root(root: str | Path = ".") -> Path:
+    """Fetched data sets and weights: ``$VLDISTILL_DATA``, else ``data/raw/`` of the main checkout."""
+    given = os.environ.get("VLDISTILL_DATA")
+    return Path(given).resolve() if given else main_checkout(root) / "data" / "raw"
 
 
 def receipt(root: str | Path, stage: str, batch: int) -> Path:
