@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -93,6 +94,7 @@ def train(task: Task, options: Training, run: Run) -> dict[str, float]:
 
 def seed_everything(seed: int) -> None:
     """Seed the generators that models draw from (initialisation, dropout)."""
+    random.seed(seed)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
 

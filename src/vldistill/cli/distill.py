@@ -1,0 +1,45 @@
+"""`vldistill distill`: train cells, or gather them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from vldistill import distill
+from vldistill.cells import batches, vlkd_cells
+from vldistill.layout import PARAMS
+from vldistill.params import load
+
+
+@click.group("distill")
+def command() -> None:
+    """Distil CLIP into a language model."""
+
+
+@command.command("vlkd")
+@click.option("--batch", type=click.IntRange(min=0), help="Train the cells of this batch.")
+@click.option("--gather", is_flag=True, help="Assemble results/distill/vlkd from the finished cells.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0),
+    help="Seconds from now by which to save and exit with code 75; the same command then goes on.",
+)
+def vlkd(batch: int | None, gather: bool, deadline: float | None) -> None:
+    """VLKD: every active arm of params.yaml with each of its seeds.
+
+    Without --batch or --gather: train all batches here, one after the other, and gather them.
+    """
+    root = Path.cwd()
+    params = load(root / PARAMS)
+    if batch is not None and gather:
+        raise click.UsageError("give --batch or --gather, not both")
+    if not gather:
+        count = len(batches(vlkd_cells(params), params.compute.runs_per_job))
+        began = time.monotonic()
+        for number in range(count) if batch is None else [batch]:
+            left = None if deadline is None else deadline - (time.monotonic() - began)
+            distill.vlkd_batch(params, root, number, deadline=left)
+    if batch is None:
+        distill.vlkd_gather(params, root)

@@ -1,0 +1,148 @@
+"""One VLKD cell (arm, seed): from input artifacts to a finished run folder with a self-contained model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from vldistill import runs
+from vldistill.cells import Cell
+from vldistill.distill.key import STAGE, cell_key, inputs
+from vldistill.distill.task import Pairs, VlkdTask
+from vldistill.errors import InputError
+from vldistill.features.store import Store, check_fingerprint, open_store, text_key
+from vldistill.models.language_model import LanguageModel, load_language_model
+from vldistill.models.teacher import Teacher, load_teacher
+from vldistill.models.vlkd import VLKD, VlkdConfig
+from vldistill.params import Params
+from vldistill.params.distill import VlkdOptions
+from vldistill.provenance import cpu_seconds, peak_memory_bytes
+from vldistill.records.types import read_captions, read_texts
+from vldistill.training import Run, discard, seed_everything, train
+
+MODEL = "model"
+DIRECT = "direct"
+"""Kind of corpus documents without which `bart_no_direct` was made; its arm must not meet them in replay either."""
+
+
+def run_cell(params: Params, root: Path, cell: Cell, *, deadline: float | None = None) -> runs.RunFolder:
+    """Train `cell`, or adopt or resume what another process did of it.
+
+    Args:
+        params: the experiment.
+        root: project root.
+        cell: which arm and seed.
+        deadline: `time.monotonic()` moment by which the state must be saved.
+
+    Returns:
+        The finished run folder: `model/` and `metrics.jsonl`.
+
+    Raises:
+        InputError: an input artifact is missing or does not fit.
+        Stopped: by a signal or the deadline, after saving; the same call goes on from there.
+    """
+    key = cell_key(params, root, cell)
+    with runs.claim(STAGE, key, root) as run:
+        if not run.done:
+            _train(params, root, cell, run, deadline)
+    return run
+
+
+def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline: float | None) -> None:
+    options = params.distill.vlkd.options_of(cell.arm)
+    paths = inputs(params, root, cell)
+    started, cpu = time.monotonic(), cpu_seconds()
+    features = open_store(paths["features"])
+    teacher = load_teacher(paths["encoder"], device=params.compute.device)
+    # the number type of extraction may differ from that of this process; all else must be the same teacher
+    check_fingerprint(
+        paths["features"], features.fingerprint, {**teacher.fingerprint, "dtype": features.fingerprint["dtype"]}
+    )
+    seed_everything(cell.seed)
+    language_model = load_language_model(paths["language_model"])
+    model = build_model(language_model, teacher, options)
+    pairs = load_pairs(paths["pairs"], features)
+    task = VlkdTask(model, pairs, features, replay_texts(paths.get("corpus"), options), options, cell.seed)
+    metrics = train(
+        task,
+        options.training,
+        Run(run.path, name=f"distill {cell.name}", seed=cell.seed, compute=params.compute, deadline=deadline),
+    )
+    model.facts = {
+        "toy": params.download.source == "world",
+        "options": options.model_dump(mode="json"),
+        "seed": cell.seed,
+        "compute": run.key["compute"],
+        "teacher": teacher.fingerprint,
+        "inputs": run.key["inputs"],
+        "pairs": len(pairs.captions),
+        "images": len(set(pairs.images)),
+        "training": metrics,
+    }
+    _save_whole(model, run.path / MODEL)
+    run.finish(
+        {
+            "cell": cell.name,
+            "metrics": metrics,
+            "wall_seconds": round(time.monotonic() - started, 3),
+            "cpu_seconds": round(cpu_seconds() - cpu, 3),
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
+    )
+    discard(run.path)
+
+
+def build_model(language_model: LanguageModel, teacher: Teacher, options: VlkdOptions) -> VLKD:
+    """The model before training, its projections drawn from torch's global generator."""
+    config = VlkdConfig(
+        dim=teacher.dim,
+        patch_width=teacher.patch_width,
+        image_states=options.image_states,
+        pooled_states=options.pooled_states,
+        pool=options.pool,
+        logit_scale=teacher.logit_scale,
+        logit_bias=teacher.logit_bias,
+    )
+    return VLKD(language_model, config, tower=teacher.images)
+
+
+def load_pairs(folder: Path, features: Store) -> Pairs:
+    """The training pairs of a caption set whose image has features.
+
+    Raises:
+        InputError: no pair is left.
+    """
+    images: list[str] = []
+    captions: list[str] = []
+    text_keys: list[str] = []
+    usable = set(features.valid_keys)
+    for record in read_captions(folder):
+        if record.split != "train" or record.image not in usable:
+            continue
+        for number, caption in enumerate(record.captions):
+            images.append(record.image)
+            captions.append(caption)
+            text_keys.append(text_key(record.id, number))
+    if not captions:
+        raise InputError(
+            "no training pair has features", file=folder, action="Run the stages download and features again"
+        )
+    return Pairs(images, captions, text_keys)
+
+
+def replay_texts(corpus: Path | None, options: VlkdOptions) -> list[str]:
+    """The texts the arm's language model was made from, or nothing where nothing is replayed."""
+    if corpus is None:
+        return []
+    without = {DIRECT} if options.language_model == "bart_no_direct" else set()
+    return [record.text for record in read_texts(corpus) if record.kind not in without and record.split == "train"]
+
+
+def _save_whole(model: VLKD, folder: Path) -> None:
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    for leftover in (folder, temporary):
+        shutil.rmtree(leftover, ignore_errors=True)
+    model.save(temporary)
+    os.replace(temporary, folder)
