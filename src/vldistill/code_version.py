@@ -38,8 +38,24 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "features": ("features", "models", "records"),
     "split": ("split", "records"),
     "distill": ("distill", "training", "models", "features/store.py", "records"),
-    "evaluate_predict": ("evaluate", "models", "features/store.py", "records"),
-    "evaluate_score": ("evaluate", "records"),
+    "evaluate_predict": (
+        "evaluate/predict",
+        "evaluate/data.py",
+        "evaluate/ids.py",
+        "evaluate/metrics/retrieval.py",
+        "training",
+        "models",
+        "features/store.py",
+        "records",
+    ),
+    "evaluate_score": (
+        "evaluate/score",
+        "evaluate/metrics",
+        "evaluate/data.py",
+        "evaluate/ids.py",
+        "records",
+        "stats.py",
+    ),
     "report": ("report",),
 }
 """Stage -> source files and folders, relative to the package."""

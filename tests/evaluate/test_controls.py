@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vldistill.errors import InputError
+from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.predict import controls
 
 keys = st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=30, unique=True)
@@ -67,8 +68,5 @@ def test_nearest_caption_is_by_cosine_not_by_length() -> None:
 
 
 def test_ids_are_numbers_only_where_nothing_is_lost() -> None:
-    assert controls.official_id("12") == 12
-    assert [controls.official_id(item) for item in ("012", "a1", "²")] == ["012", "a1", "²"]
-    assert controls.by_id({12: "red", "x": "two"}, ["x", "12"]) == ["two", "red"]
-    with pytest.raises(InputError, match="1 of 2 items"):
-        controls.by_id({12: "red"}, ["12", "13"])
+    assert official_id("12") == 12
+    assert [official_id(item) for item in ("012", "a1", "²")] == ["012", "a1", "²"]

@@ -149,7 +149,6 @@ class EvaluateVlkd(Section):
         "official", description="VQA accuracy of the headline; all four variants are written."
     )
     stem_okvqa: bool = Field(False, description="Stem predictions of OK-VQA as its annotations are stemmed.")
-    meteor: bool = Field(True, description="Compute METEOR (needs Java).")
     spice: Spice = Field(default_factory=Spice, description="SPICE.")
     resamples: int = Field(1000, ge=0, description="Bootstrap resamples of images for the intervals; 0 = none.")
     level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -103,24 +103,3 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     vectors = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(lengths == 0, 1, lengths)
-
-
-def official_id(item: str) -> int | str:
-    """An id as the official result formats write it: a number where it is one."""
-    return int(item) if item.isascii() and item.isdigit() and str(int(item)) == item else item
-
-
-def by_id(values: Mapping[int | str, str], ids: Sequence[str]) -> list[str]:
-    """The values of official-format results in the order of ``ids``.
-
-    Raises:
-        InputError: an id has no value.
-    """
-    missing = [item for item in ids if official_id(item) not in values]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(ids)} items have no prediction",
-            record=missing[0],
-            action="Run the prediction again: vldistill evaluate vlkd predict",
-        )
-    return [values[official_id(item)] for item in ids]

@@ -32,9 +32,7 @@ class TextTask:
         template: the task's prompt.
     """
 
-    def __init__(
-        self, model: LanguageModel, sampler: Sampler, records: Sequence[TextRecord], template: str
-    ) -> None:
+    def __init__(self, model: LanguageModel, sampler: Sampler, records: Sequence[TextRecord], template: str) -> None:
         self.module: nn.Module = model
         self.sampler = sampler
         self.weights: Mapping[str, float] = {"infilling": 1.0}

@@ -16,6 +16,7 @@ import torch
 from vldistill import layout
 from vldistill.cells import Cell
 from vldistill.evaluate.data import Data
+from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.metrics.retrieval import KS, recall_at_k
 from vldistill.evaluate.predict import controls, jobs
 from vldistill.evaluate.predict.answers import MASK, Answer, fill
@@ -262,9 +263,9 @@ def _text_keys(records: Iterable[CaptionRecord]) -> list[str]:
 
 def _caption_rows(ids: Sequence[str], captions: Sequence[str]) -> list[dict[str, Any]]:
     pairs = zip(ids, captions, strict=True)
-    return [{"image_id": controls.official_id(item), "caption": caption} for item, caption in pairs]
+    return [{"image_id": official_id(item), "caption": caption} for item, caption in pairs]
 
 
 def _answer_rows(ids: Sequence[str], answers: Sequence[str]) -> list[dict[str, Any]]:
     pairs = zip(ids, answers, strict=True)
-    return [{"question_id": controls.official_id(item), "answer": answer} for item, answer in pairs]
+    return [{"question_id": official_id(item), "answer": answer} for item, answer in pairs]

@@ -1,0 +1,85 @@
+"""Tidy score rows and per-item scores: what every task's scorer returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vldistill.stats import bootstrap_mean
+
+METHOD = "vlkd"
+DECIMALS = 9  # sums of floats may differ in the last bits between machines; nothing below this is meant
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are drawn; ``resamples`` 0 leaves them out."""
+
+    resamples: int
+    level: float
+
+    def interval(self, values: Sequence[float], groups: Sequence[Any]) -> tuple[float, float] | None:
+        """Percentile interval of the mean of ``values``, resampling groups (images)."""
+        if not self.resamples or not values:
+            return None
+        found = bootstrap_mean(values, groups, resamples=self.resamples, level=self.level)
+        return found.low, found.high
+
+
+@dataclass
+class Scored:
+    """What scoring one file of predictions gives.
+
+    Attributes:
+        entry: its entry in the predictions' index.
+        group: kind of task: caption, vqa, retrieval or retention.
+        rows: tidy rows of ``scores.jsonl``.
+        items: one record an item: {id, prediction, target, scores, group}, group being its image.
+    """
+
+    entry: dict[str, Any]
+    group: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(
+        self,
+        metric: str,
+        value: float | None,
+        *,
+        unit: str,
+        n: int,
+        variant: str | None = None,
+        subset: str = "all",
+        interval: tuple[float, float] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Add one number; ``reason`` says why a value is None."""
+        identity = {key: self.entry[key] for key in ("task", "split", "arm", "seed", "control")}
+        low, high = interval or (None, None)
+        self.rows.append(
+            {
+                "method": METHOD,
+                **identity,
+                "metric": metric,
+                "variant": variant,
+                "value": _rounded(value),
+                "low": _rounded(low),
+                "high": _rounded(high),
+                "unit": unit,
+                "n": n,
+                "subset": subset,
+                "group": self.group,
+                **({"reason": reason} if reason else {}),
+            }
+        )
+
+    def item(self, name: str, prediction: Any, target: Any, scores: dict[str, float], group: str) -> None:
+        """Add one item's scores."""
+        rounded = {metric: _rounded(value) for metric, value in scores.items()}
+        self.items.append({"id": name, "prediction": prediction, "target": target, "scores": rounded, "group": group})
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DECIMALS)
