@@ -36,7 +36,13 @@ def row(task: str, arm: str, metric: str, value: float, **more: Any) -> dict[str
     """One tidy row."""
     base = {"method": "vlkd", "task": task, "split": "test", "arm": arm, "seed": None, "control": None}
     base |= {"metric": metric, "variant": None, "value": value, "unit": "percent", "n": 2400, "subset": "all"}
-    return base | {"group": None} | more
+    base |= {"group": None} | more
+    # an interval over images, as wide as a binomial's, except where there is no value
+    reach = None if base["value"] is None else 0.02 * abs(base["value"])
+    ends = (
+        {"low": None, "high": None} if reach is None else {"low": base["value"] - reach, "high": base["value"] + reach}
+    )
+    return base | ends
 
 
 def score_rows(params: Params) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vldistill.evaluate.summary import BEFORE, MAJORITY, RETRIEVED, UNTRAINED, Bar
+from vldistill.evaluate.summary import MAJORITY, RETRIEVED, UNTRAINED, Bar
 from vldistill.report.names import Measure, entity
 from vldistill.report.numbers import Numbers
 from vldistill.report.page import BLIND, SHUFFLED, Card, bar_of
@@ -26,15 +26,15 @@ def cards(numbers: Numbers, bars: Sequence[Bar]) -> list[Card]:
         _card(
             numbers,
             numbers.measure("coco", "CIDEr"),
-            "Zero-shot captions, CIDEr",
-            "\u00d7 100",
+            "Zero-shot captions, CIDEr \u00d7 100",
+            "",
             [(RETRIEVED, None), (UNTRAINED, None), (headline, SHUFFLED)],
             bar_of(bars, "coco.over_retrieval"),
         ),
         _card(
             numbers,
             numbers.measure("okvqa", "accuracy"),
-            "Questions that need a fact (OK-VQA)",
+            "OK-VQA: needs a learnt fact",
             "%",
             [(MAJORITY, None), (headline, BLIND)],
             None,
@@ -60,10 +60,10 @@ def _card(
     seeds = f"{len(estimate.seeds)} seed{'' if len(estimate.seeds) == 1 else 's'}"
     variant = f"variant {measure.variant}, " if measure.variant else ""
     lines = [
-        f"{entity(*pair)} {other.value:.1f}" for pair in against if (other := numbers.get(measure, *pair)) is not None
+        (entity(*pair), f"{other.value:.1f}") for pair in against if (other := numbers.get(measure, *pair)) is not None
     ]
     return Card(
-        what, cell.shown, f"{unit}{reach}", f"{measure.split}, {variant}n = {estimate.n:,}, {seeds}", lines, bar
+        what, cell.shown, f"{unit}{reach}".strip(), f"{measure.split}, {variant}n = {estimate.n:,}, {seeds}", lines, bar
     )
 
 
@@ -75,10 +75,8 @@ def _retention(numbers: Numbers, bars: Sequence[Bar]) -> Card | None:
     worst = min(measured, key=lambda bar: bar.value if bar.value is not None else 0.0)
     value = worst.value or 0.0
     shown = f"{value:+.1f}".replace("-", "\u2212")
-    lines = [f"{_short(bar.name)} {bar.value or 0.0:+.1f}".replace("-", "\u2212") for bar in measured]
-    return Card(
-        "Text tasks, worst change", shown, "points", f"after minus before; before: {entity(BEFORE)}", lines, worst
-    )
+    lines = [(_short(bar.name), f"{bar.value or 0.0:+.1f}".replace("-", "\u2212")) for bar in measured]
+    return Card("Text tasks, worst change", shown, "points", "after minus before distillation", lines, worst)
 
 
 def _short(name: str) -> str:

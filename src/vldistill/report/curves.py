@@ -13,7 +13,7 @@ from vldistill.files import read_jsonl
 from vldistill.report import svg
 from vldistill.report.names import words
 
-TONES = "abcdefgh"
+TONES = "abcdefghij"
 POINTS = 150  # a curve is thinned to about so many points: the page stays small after a run of 100,000 steps
 NOT_TERMS = ("step", "learning_rate", "gradient_norm")
 ACTION = "Distil the cell again: vldistill distill vlkd"
@@ -79,7 +79,7 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def tones(arms: Sequence[str]) -> dict[str, str]:
-    """A colour for each arm: the first eight are told apart, further ones are grey."""
+    """A colour for each arm: the first ten are told apart, further ones are grey."""
     return {arm: TONES[index] if index < len(TONES) else "control" for index, arm in enumerate(arms)}
 
 

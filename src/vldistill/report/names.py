@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vldistill.evaluate.summary import HEADLINE
 from vldistill.report.scores import Row
 
 TASKS = {
@@ -38,21 +39,22 @@ METRICS = {
     "R@1": "R@1",
     "R@5": "R@5",
     "R@10": "R@10",
+    "f1": "token F1",
     "loss": "loss",
 }
 ENTITIES = {
     "all": "all terms (VLKD)",
     "untrained": "untrained CLIP",
-    "majority": "majority answer of the question type",
+    "majority": "majority answer",
     "clip_retrieval": "nearest caption by CLIP",
     "clip_text": "CLIP\u2019s own text tower",
     "plm": "language model before distillation",
     "random_caption": "random caption",
     "most_common": "most common caption",
     "most_common_caption": "most common caption",
-    "no_direct": "no direct-prompt documents",
+    "no_direct": "no direct-prompt texts",
 }
-CONTROLS = {"no_image": "no image", "shuffled": "another item\u2019s image"}
+CONTROLS = {"no_image": "no image", "shuffled": "wrong image"}
 UPPER = {"icti", "ttdm", "itcl", "clip", "bart", "vqa", "plm"}
 VQA_TASKS = ("vqav2", "okvqa", "domains")
 DOMAINS = {"in-domain": "in", "near-domain": "near", "out-domain": "out"}
@@ -129,4 +131,7 @@ def _rank(measure: Measure, vqa_variant: str) -> tuple[int, str, int, str, str]:
 def entity(arm: str, control: str | None = None) -> str:
     """A row's label: an arm, or an arm under a control."""
     name = ENTITIES.get(arm, words(arm))
-    return name if control is None else f"{words(arm)}, {CONTROLS.get(control, words(control))}"
+    if control is None:
+        return name
+    lacking = CONTROLS.get(control, words(control))
+    return lacking if arm == HEADLINE else f"{name}, {lacking}"

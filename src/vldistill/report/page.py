@@ -38,7 +38,7 @@ class Card:
     value: str
     unit: str
     how: str
-    against: Sequence[str] = ()
+    against: Sequence[tuple[str, str]] = ()
     bar: Bar | None = None
 
     @property
@@ -46,8 +46,8 @@ class Card:
         """The bar in few words."""
         if self.bar is None or self.bar.value is None:
             return ""
-        sign = "more than" if self.bar.strict else "at least"
-        return f"{self.bar.value:+.1f} points where {sign} {self.bar.threshold:+g} is asked".replace("-", "\u2212")
+        sign = "above" if self.bar.strict else "at least"
+        return f"{self.bar.value:+.1f}, asked: {sign} {self.bar.threshold:g}".replace("-", "\u2212")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def contrast_chart(numbers: Numbers, measure: Measure) -> Chart | None:
     return Chart(
         svg.bars(drawn, label=f"{measure.label} of the model and its controls", axis=axis),
         f"{task(measure.task)}, {axis}{variant}, {measure.split} split, n = {_n(numbers, measure)}. "
-        "Whiskers: interval over seeds, where there are several.",
+        "Whiskers: interval over seeds; of a single number, over images.",
     )
 
 
@@ -126,7 +126,7 @@ def arms_chart(numbers: Numbers, measure: Measure) -> Chart | None:
     axis = f"{measure.label}{', %' if measure.metric == 'accuracy' else ''}"
     return Chart(
         svg.bars(drawn, label=f"{measure.label} of every arm", axis=axis),
-        f"{measure.label} by arm, n = {_n(numbers, measure)}. Arms without whiskers have one seed.",
+        f"{measure.label} by arm, n = {_n(numbers, measure)}. Whiskers: over seeds, with one seed over images.",
     )
 
 
@@ -159,7 +159,7 @@ def domain_chart(numbers: Numbers, measure: Measure) -> Chart | None:
     present = {mark.label: mark.tone for _, drawn in rows for mark in drawn}
     axis = "accuracy, %" if measure.metric == "accuracy" else f"{measure.metric} (x 100)"
     return Chart(
-        svg.dots(rows, label=f"{measure.label} by domain", axis=axis, width=560),
+        svg.dots(rows, label=f"{measure.label} by domain", axis=axis, width=450),
         f"{measure.label} by domain of the image.",
         [(svg.key(tone), label) for label, tone in present.items()],
     )

@@ -91,7 +91,8 @@ def table(reported: Sequence[Reported], numbers: Numbers, *, comparable: bool, t
     if not comparable:
         notes.append(
             "\u2021 Not comparable: our number is of a miniature experiment (see the head of the page), the reported "
-            "one of photographs with CLIP and BART-large. They stand side by side to show which benchmark each row belongs to."
+            "one of photographs with CLIP and BART-large. They stand side by side to show which "
+            "benchmark each row belongs to."
         )
     return Table(
         "papers",

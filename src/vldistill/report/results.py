@@ -13,7 +13,7 @@ from vldistill.report.table import Cell, Table, of
 
 IMAGE_TASKS = (*VQA_TASKS, "coco", "nocaps")
 TEXT_TASKS = ("reading", "summary", "corpus")
-ONE_SEED = "\u2020 One seed: no interval, differences of a point or two may be chance."
+CHIEF = ("accuracy", "CIDEr", "R@1", "rougeL", "loss")  # one metric a task, for tables of many arms
 
 
 def _usual(measures: Iterable[Measure]) -> list[Measure]:
@@ -58,15 +58,18 @@ def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
         [*columns, ("n", "n"), ("seeds", "seeds"), ("prompt", "prompt and decoding")],
         rows,
         head=("task",),
-        notes=(f"{_interval_note(numbers)} Percent; caption metrics times 100, losses in nats a token.", ONE_SEED),
+        notes=(
+            _note(numbers),
+            "Intervals over seeds are conditional on one world, one teacher, one language model and these items; those "
+            "over images (bootstrap) on one training. "
+            "Percent; caption metrics times 100, losses in nats a token.",
+        ),
     )
 
 
-def _interval_note(numbers: Numbers) -> str:
-    return (
-        f"\u00b1: half of the {100 * numbers.level:g} % interval over seeds (Student\u2019s t), "
-        "conditional on one world, one teacher and one language model."
-    )
+def _note(numbers: Numbers) -> str:
+    level = f"{100 * numbers.level:g} %"
+    return f"\u00b1: half of the {level} interval over seeds (Student\u2019s t); with one seed (\u2020) over images."
 
 
 def comparison(
@@ -93,7 +96,7 @@ def comparison(
         [("arm", "arm"), *((_key(measure), measure.label) for measure in used)],
         rows,
         head=("arm",),
-        notes=(*notes, _interval_note(numbers), ONE_SEED),
+        notes=(*notes, _note(numbers)),
         emphasised=tuple(index for index, pair in enumerate(shown) if pair == (numbers.headline, None)),
     )
 
@@ -119,7 +122,7 @@ def controls(numbers: Numbers) -> Table:
     return comparison(
         numbers,
         "controls",
-        "Controls",
+        "The headline arm beside its controls",
         _of_tasks(numbers, IMAGE_TASKS, ("accuracy", "CIDEr")),
         pairs,
         notes=("A control does without what the method claims to use; it must stay far below the first row.",),
@@ -127,11 +130,11 @@ def controls(numbers: Numbers) -> Table:
 
 
 def ablation(numbers: Numbers) -> Table:
-    """Trained arms against measures."""
+    """Trained arms against the chief measure of each task."""
     pairs: list[tuple[str, str | None]] = [(arm, None) for arm in numbers.trained]
-    measures = _of_tasks(numbers, (*IMAGE_TASKS, "retrieval", *TEXT_TASKS), None)
-    brief = [m for m in measures if m.task not in IMAGE_TASKS or m.metric in ("accuracy", "CIDEr")]
-    return comparison(numbers, "ablation", "Ablation", brief, pairs, notes=("Bold: best of the column.",))
+    measures = _of_tasks(numbers, (*IMAGE_TASKS, "retrieval", *TEXT_TASKS), CHIEF)
+    brief = [measure for measure in measures if measure.variant != "fine-tuned"]
+    return comparison(numbers, "ablation", "Trained arms", brief, pairs, notes=("Bold: best of the column.",))
 
 
 def domains(numbers: Numbers) -> Table:
@@ -144,7 +147,8 @@ def domains(numbers: Numbers) -> Table:
                 continue
             row = {"measure": Cell(measure.label), "arm": Cell(entity(*pair))}
             row |= {name: of(estimate) for name, estimate in cells.items()}
-            row["n"] = Cell(" / ".join(str(e.n) if e else "\u2013" for e in cells.values()))
+            counts = dict.fromkeys(e.n for e in cells.values() if e)
+            row["n"] = Cell(", ".join(str(count) for count in counts))
             row["drop"] = _gap(cells["out-domain"], cells["in-domain"], numbers.level)
             rows.append(row)
     return Table(
@@ -155,14 +159,14 @@ def domains(numbers: Numbers) -> Table:
             ("arm", "arm"),
             *((name, name) for name in DOMAINS),
             ("drop", "out \u2212 in"),
-            ("n", "n in / near / out"),
+            ("n", "n of each"),
         ],
         rows,
         head=("measure",),
         notes=(
             "in-domain: a new combination of pairs that were seen; near-domain: one rare pair; "
             "out-domain: a pair never seen.",
-            _interval_note(numbers),
+            _note(numbers),
         ),
     )
 
@@ -204,44 +208,43 @@ def kinds(numbers: Numbers, measure: Measure, prefix: str) -> Table:
         [("kind", label), *((name, name) for name in shown), ("n", "n")],
         rows,
         head=("kind",),
-        notes=(_interval_note(numbers),),
+        notes=(_note(numbers),),
     )
 
 
 def retention(numbers: Numbers) -> Table:
-    """The language model's own text tasks before and after distillation, with and without text replay."""
-    rows = []
-    texts = [measure for measure in numbers.measures if measure.task in TEXT_TASKS]
-    arms = [arm for arm in numbers.trained if arm != UNTRAINED and any(numbers.get(text, arm) for text in texts)]
-    for measure in texts:
-        old = numbers.get(measure, BEFORE)
-        if old is None:
-            continue
-        row = {
-            "task": Cell(task(measure.task)),
-            "metric": Cell(metric(measure.metric) + (f" ({words(measure.variant)})" if measure.variant else "")),
-            "before": of(old, digits=measure.digits, mark=""),
-            "n": Cell(number=old.n, digits=0),
-        }
-        for arm in arms:
-            new = numbers.get(measure, arm)
-            row[arm] = of(new, digits=measure.digits)
-            row[f"{arm}_change"] = _judged(_gap(new, old, numbers.level, measure.digits), measure)
-        rows.append(row)
-    columns = [("task", "task"), ("metric", "metric"), ("before", "before")]
+    """The language model's own text tasks before and after distillation, arm by arm."""
+    texts = [m for m in _of_tasks(numbers, TEXT_TASKS, CHIEF) if numbers.get(m, BEFORE) is not None]
+    arms = [arm for arm in numbers.trained if any(numbers.get(text, arm) for text in texts)]
+    rows = [{"arm": Cell("before distillation")} | {_key(m): _kept(numbers, m, BEFORE) for m in texts}]
     for arm in arms:
-        columns += [(arm, f"after: {words(arm)}"), (f"{arm}_change", "change")]
+        row = {"arm": Cell(entity(arm))}
+        for measure in texts:
+            change = _gap(numbers.get(measure, arm), numbers.get(measure, BEFORE), numbers.level, measure.digits)
+            row[_key(measure)] = _kept(numbers, measure, arm)
+            row[_key(measure) + "_change"] = _judged(replace(change, mark=""), measure)
+        rows.append(row)
+    columns = [("arm", "arm")]
+    for measure in texts:
+        columns += [(_key(measure), measure.label), (_key(measure) + "_change", "change")]
     return Table(
         "retention",
         "Text tasks of the language model before and after distillation",
-        [*columns, ("n", "n")],
-        rows,
-        head=("task",),
+        columns,
+        rows if texts and arms else [],
+        head=("arm",),
         notes=(
-            f"Green: no more than {RETENTION_LOSS:g} points below before. A loss has no such limit; lower is better.",
-            ONE_SEED,
+            f"Change: after minus before; green: no more than {RETENTION_LOSS:g} points below. "
+            "The loss has no such limit, lower is better.",
+            _note(numbers),
         ),
+        emphasised=(1,),
     )
+
+
+def _kept(numbers: Numbers, measure: Measure, arm: str) -> Cell:
+    estimate = numbers.get(measure, arm)
+    return of(estimate, digits=measure.digits, mark="" if arm == BEFORE else None)
 
 
 def _judged(cell: Cell, measure: Measure) -> Cell:

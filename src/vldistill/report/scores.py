@@ -13,13 +13,18 @@ from vldistill.files import read_jsonl
 from vldistill.stats import seed_interval
 
 TEXT = ("method", "task", "split", "arm", "metric", "unit", "subset")
+NUMBERS = ("value", "low", "high")
 UNITS = ("percent", "fraction", "loss")
 AGAIN = "Run the stage evaluate again: vldistill evaluate vlkd score"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One score. ``value`` is in percent for the units percent and fraction (a fraction times 100), raw for a loss."""
+    """One score.
+
+    ``value`` is in percent for the units percent and fraction (a fraction times 100), raw for a loss; ``low`` and
+    ``high`` are the ends of its interval over images, where one was drawn.
+    """
 
     method: str
     task: str
@@ -34,12 +39,17 @@ class Row:
     n: int
     subset: str
     group: str | None
+    low: float | None = None
+    high: float | None = None
     note: str | None = None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its interval; one seed has none. ``values`` are the seeds' numbers, in seed order."""
+    """A mean over seeds with its interval; ``values`` are the seeds' numbers, in seed order.
+
+    The interval is over seeds; of a single number it is the one over images, where there is one.
+    """
 
     value: float
     low: float | None
@@ -82,15 +92,17 @@ def _row(record: Any, path: Path, number: int) -> Row:
         value = record.get(field)
         if isinstance(value, bool) or (not isinstance(value, int) and not (may_be_null and value is None)):
             raise refuse(f"a whole number is expected, not {value!r}", field)
-    value = record["value"]
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise refuse(f"a number or null is expected, not {value!r}", "value")
-    if value is not None and not math.isfinite(value):
-        raise refuse(f"a finite number is expected, not {value!r}", "value")
-    scaled = value * 100 if value is not None and record["unit"] == "fraction" else value
+    for field in NUMBERS:
+        value = record.get(field)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise refuse(f"a number or null is expected, not {value!r}", field)
+        if value is not None and not math.isfinite(value):
+            raise refuse(f"a finite number is expected, not {value!r}", field)
+    scale = 100 if record["unit"] == "fraction" else 1
+    numbers = {name: None if record.get(name) is None else record[name] * scale for name in NUMBERS}
     optional: dict[str, Any] = {field: record.get(field) for field in ("seed", "control", "variant", "group")}
-    note = record.get("reason") or record.get("note")
-    return Row(**{field: record[field] for field in TEXT}, value=scaled, n=record["n"], note=note, **optional)
+    texts = {field: record[field] for field in TEXT}
+    return Row(**texts, **numbers, **optional, n=record["n"], note=record.get("reason"))
 
 
 def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
@@ -131,7 +143,7 @@ def estimate(rows: Sequence[Row], level: float) -> Estimate | None:
         what = f"{row.task}/{row.split}/{row.arm}/{row.control}/{row.metric}/{row.variant}/{row.subset}"
         raise InputError(f"more than one score of one seed for {what}", file="scores.jsonl", action=AGAIN)
     values = tuple(float(row.value) for row in valued if row.value is not None)
-    low, high = interval(values, level)
+    low, high = interval(values, level) if len(values) > 1 else (valued[0].low, valued[0].high)
     return Estimate(math.fsum(values) / len(values), low, high, values, seeds, min(row.n for row in valued))
 
 

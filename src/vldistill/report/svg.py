@@ -85,7 +85,7 @@ def _described(mark: Mark, digits: int) -> str:
     return f"{mark.label}: {mark.value:.{digits}f}{span}"
 
 
-def bars(marks: Sequence[Mark], *, label: str, axis: str, digits: int = 1, width: float = 700) -> str:
+def bars(marks: Sequence[Mark], *, label: str, axis: str, digits: int = 1, width: float = 860) -> str:
     """Horizontal bars from zero, with interval whiskers and the value at the end of each row.
 
     Args:
@@ -124,7 +124,7 @@ def bars(marks: Sequence[Mark], *, label: str, axis: str, digits: int = 1, width
 
 
 def dots(
-    rows: Sequence[tuple[str, Sequence[Mark]]], *, label: str, axis: str, digits: int = 1, width: float = 700
+    rows: Sequence[tuple[str, Sequence[Mark]]], *, label: str, axis: str, digits: int = 1, width: float = 860
 ) -> str:
     """A dot plot: one line a row, several series on it; the same tone is the same series in every row."""
     row, bottom = 28.0, 40.0
@@ -172,8 +172,8 @@ def lines(
     label: str,
     x_axis: str,
     y_axis: str,
-    width: float = 420,
-    height: float = 250,
+    width: float = 330,
+    height: float = 225,
 ) -> str:
     """A line chart. The y axis starts at the lowest value, not at zero: losses are read by their shape."""
     xs = [x for line in series for x, _ in line.points]

@@ -96,13 +96,12 @@ class Table:
         """Whether the column holds numbers and is set flush right."""
         return any(row[key].number is not None for row in self.rows if key in row)
 
-    def has_reach(self, key: str) -> bool:
-        """Whether any number of the column has an interval, so that all keep a slot for it."""
-        return any(row[key].reach for row in self.rows if key in row)
-
-    def has_mark(self, key: str) -> bool:
-        """Whether any number of the column has a footnote sign."""
-        return any(row[key].mark for row in self.rows if key in row)
+    def slot(self, key: str) -> str:
+        """What any number of the column has beside it, hence what all keep a slot for: reach, mark or nothing."""
+        cells = [row[key] for row in self.rows if key in row]
+        if any(cell.reach for cell in cells):
+            return "reach"
+        return "mark" if any(cell.mark for cell in cells) else ""
 
 
 def of(estimate: Estimate | None, *, digits: int = 1, signed: bool = False, mark: str | None = None) -> Cell:
