@@ -6,6 +6,7 @@ than the limits allow (bombs). Limits are applied to the bytes that come out, no
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import os
@@ -15,10 +16,10 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from filelock import FileLock
 
@@ -27,6 +28,8 @@ from vldistill.files import CHUNK, fsync_folder
 
 # Below this size no ratio is suspicious: an archive of empty label files unpacks to many times its size.
 RATIO_FROM_BYTES = 64 * CHUNK
+MOST_PADDING = 64 * CHUNK
+AGAIN = "Remove it and fetch it again"
 BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -37,6 +40,26 @@ BROKEN = (
     # zipfile: a compression method that this Python has no code for
     RuntimeError,
 )
+
+
+def _plain(path: Path) -> IO[bytes]:
+    return open(path, "rb")
+
+
+def _gzip(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path))
+
+
+def _bzip2(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], bz2.open(path))
+
+
+def _xz(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], lzma.open(path))
+
+
+# First bytes of a compressed file, and what opens it.
+OPENERS = {b"\x1f\x8b": _gzip, b"BZh": _bzip2, b"\xfd7zXZ": _xz}
 
 
 @dataclass(frozen=True)
@@ -89,9 +112,11 @@ def unpack(archive: str | Path, folder: str | Path, *, limits: Limits | None = N
             fsync_folder(folder.parent)
         except BROKEN as error:
             raise InputError(
-                f"broken archive: {error or type(error).__name__}", file=archive, action="Remove it and fetch it again"
+                f"broken archive: {str(error) or type(error).__name__}", file=archive, action=AGAIN
             ) from error
         except OSError as error:
+            if error.errno is None:  # bz2's way to say that the data are broken
+                raise InputError(f"broken archive: {error}", file=archive, action=AGAIN) from error
             raise VldistillError(
                 f"cannot unpack {archive} to {folder}: {error.strerror or error}. Free space or check permissions"
             ) from error
@@ -122,6 +147,8 @@ def _extract(archive: Path, into: Path, limits: Limits) -> None:
                 out += len(piece)
                 _refuse_bomb(out, packed, limits, archive, member.name)
                 handle.write(piece)
+    if not seen:  # a file of zeros is a valid tar archive
+        raise InputError("an archive that holds nothing", file=archive, action=AGAIN)
 
 
 def _refuse_bomb(out: int, packed: int, limits: Limits, archive: Path, name: str) -> None:
@@ -167,14 +194,15 @@ def _safe_name(name: str, archive: Path) -> str:
 
 def _members(archive: Path) -> Iterator[_Member]:
     with open(archive, "rb") as handle:
-        start = handle.read(4)
-    if start in (b"PK\x03\x04", b"PK\x05\x06"):
+        start = handle.read(6)
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _zip_members(archive)
+    opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), _plain)
     if tarfile.is_tarfile(archive):
-        return _tar_members(archive)
-    if start[:2] == b"\x1f\x8b":
-        return iter([_Member(archive.stem, False, gzip.open(archive))])  # type: ignore[arg-type]
-    raise InputError("neither a zip nor a tar nor a gz archive", file=archive, action="Remove it and fetch it again")
+        return _tar_members(archive, opener)
+    if opener is _gzip:
+        return iter([_Member(archive.stem, False, _gzip(archive))])
+    raise InputError("neither a zip nor a tar nor a gz archive", file=archive, action=AGAIN)
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
@@ -189,8 +217,9 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             yield _Member(info.orig_filename, info.is_dir(), None if info.is_dir() else opened.open(info))
 
 
-def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive, "r|*") as opened:
+def _tar_members(archive: Path, opener: Callable[[Path], IO[bytes]]) -> Iterator[_Member]:
+    # tarfile decompresses by itself, too, but then never compares a checksum
+    with opener(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as opened:
         for info in opened:
             if info.isdir():
                 yield _Member(info.name, True, None)
@@ -198,6 +227,16 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
                 yield _Member(info.name, False, opened.extractfile(info))
             else:
                 raise _special(archive, info.name)
+        _read_to_the_end(stream, archive)
+
+
+def _read_to_the_end(stream: IO[bytes], archive: Path) -> None:
+    """The checksum of a compressed stream stands at its end, behind the padding of the tar archive."""
+    padding = 0
+    while piece := stream.read(CHUNK):
+        padding += len(piece)
+        if padding > MOST_PADDING:
+            raise InputError("data behind the end of the archive", file=archive, action="Do not trust this file")
 
 
 def _special(archive: Path, name: str) -> InputError:
