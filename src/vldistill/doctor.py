@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from vldistill import layout
+from vldistill.errors import VldistillError
 from vldistill.provenance import git_state
 
 Status = Literal["ok", "note", "missing"]
@@ -27,8 +28,6 @@ MINIMUM_PYTHON = (3, 11)
 MINIMUM_JAVA = 8
 # The miniature experiment writes about 2 GB; less than this and it may not finish.
 MINIMUM_FREE_BYTES = 5 * 10**9
-CORENLP_JARS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models*.jar")
-JAVA_ACTION = "Install it: apt-get install default-jre-headless (Debian, Ubuntu), brew install openjdk (macOS)"
 
 
 @dataclass(frozen=True)
@@ -117,44 +116,33 @@ def check_torch() -> Check:
     )
 
 
-def java_version() -> tuple[int, str] | None:
-    """Major version and full version text of the Java on PATH, or None."""
-    text = run(["java", "-version"])
-    match = re.search(r'version "(\d+)(?:\.(\d+))?[^"]*"', text) if text else None
-    if not match:
-        return None
-    major = int(match[2]) if match[1] == "1" and match[2] else int(match[1])
-    return major, match[0].removeprefix("version ").strip('"')
-
-
 def check_java() -> Check:
     """Java, which the caption tokeniser, METEOR and SPICE need."""
-    found = java_version()
-    consequence = "without it the caption metrics (they share one tokeniser in Java) are left out and marked so"
-    if found is None:
-        return Check("Java", "missing", f"not found; {consequence}", JAVA_ACTION)
-    if found[0] < MINIMUM_JAVA:
-        return Check("Java", "missing", f"{found[1]} is too old; {consequence}", JAVA_ACTION)
-    return Check("Java", "ok", found[1])
+    from vldistill.evaluate.metrics.java import JavaError, java_version
+
+    consequence = "The caption metrics (they share one tokeniser in Java) are left out and marked so"
+    try:
+        major = java_version()
+    except JavaError as error:
+        return Check("Java", "missing", consequence, str(error))
+    if major < MINIMUM_JAVA:
+        return Check(
+            "Java", "missing", f"Java {major} is too old. {consequence}", f"Install Java {MINIMUM_JAVA} or later"
+        )
+    return Check("Java", "ok", f"Java {major}")
 
 
 def check_spice() -> Check:
-    """The CoreNLP jars that only SPICE needs, in the folder ``$VLDISTILL_CORENLP``."""
-    action = (
-        f"Put {' and '.join(CORENLP_JARS)} (on Java 15 or later also rhino and rhino-engine) into one folder and set "
-        "VLDISTILL_CORENLP to it; docs/install.md has the addresses"
-    )
-    given = os.environ.get("VLDISTILL_CORENLP")
-    if not given:
-        return Check("SPICE jars", "note", "VLDISTILL_CORENLP is not set; SPICE is left out and marked so", action)
-    folder = Path(given)
-    absent = [pattern for pattern in CORENLP_JARS if not list(folder.glob(pattern))]
-    found = java_version()
-    if found and found[0] >= 15 and not list(folder.glob("rhino*.jar")):
-        absent.append("rhino*.jar")
-    if absent:
-        return Check("SPICE jars", "note", f"{folder} lacks {', '.join(absent)}; SPICE is left out", action)
-    return Check("SPICE jars", "ok", str(folder))
+    """The CoreNLP jars that only SPICE needs."""
+    from vldistill.evaluate.metrics.java import JavaError
+    from vldistill.evaluate.metrics.spice import find_jars
+
+    try:
+        return Check("SPICE jars", "ok", str(find_jars().paths[0].parent))
+    except JavaError:
+        return Check("SPICE jars", "note", "not looked for, since Java is missing")
+    except VldistillError as error:
+        return Check("SPICE jars", "note", "not found, so SPICE is left out and marked so", str(error))
 
 
 def check_slurm() -> Check:

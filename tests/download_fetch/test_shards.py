@@ -39,7 +39,7 @@ def test_images_are_named_after_their_address(tmp_path):
 
 
 def test_broken_shards_are_named(tmp_path):
-    with pytest.raises(InputError, match="no \\*.tar"):
+    with pytest.raises(InputError, match=r"no \*\.tar"):
         collect(tmp_path, tmp_path / "images")
     shard(tmp_path / "s" / "00000.tar", [("0.jpg", b"zero"), ("0.json", b"{}")])
     with pytest.raises(InputError, match=r"00000\.tar.*0\.json.*url"):

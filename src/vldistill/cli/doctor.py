@@ -21,7 +21,7 @@ def command(brief: bool) -> None:
     missing = [check for check in found if check.status == "missing"]
     if brief:
         for check in missing:
-            click.echo(f"missing: {check.name}: {check.found}. {check.action}", err=True)
+            click.echo(f"missing: {check.name}. {check.found}. {check.action}", err=True)
     else:
         _print_table(found)
     if any(check.required for check in missing):
