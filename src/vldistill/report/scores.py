@@ -99,7 +99,7 @@ def _row(record: Any, path: Path, number: int) -> Row:
         if value is not None and not math.isfinite(value):
             raise refuse(f"a finite number is expected, not {value!r}", field)
     scale = 100 if record["unit"] == "fraction" else 1
-    numbers = {name: None if record.get(name) is None else record[name] * scale for name in NUMBERS}
+    numbers: dict[str, Any] = {name: None if record.get(name) is None else record[name] * scale for name in NUMBERS}
     optional: dict[str, Any] = {field: record.get(field) for field in ("seed", "control", "variant", "group")}
     texts = {field: record[field] for field in TEXT}
     return Row(**texts, **numbers, **optional, n=record["n"], note=record.get("reason"))

@@ -63,15 +63,11 @@ def render(page: Page) -> str:
 
 def contents(page: Page) -> list[tuple[str, str]]:
     """(id, title) of the sections that are on the page."""
-    absent = {
-        "papers": "papers" not in page.tables,
-        "ablation": "ablation" not in page.tables,
-        "domains": "domains" not in page.tables,
-        "types": not page.kind_tables,
-        "retention": "retention" not in page.tables,
-        "retrieval": "retrieval" not in page.tables,
-        "curves": not page.panels,
-        "gallery": not page.galleries,
-        "cost": "cost" not in page.tables,
-    }
-    return [(name, title) for name, title in SECTIONS.items() if not absent.get(name)]
+    tabled = ("papers", "controls", "ablation", "domains", "retention", "retrieval", "cost")
+    absent = {name for name in tabled if name not in page.tables}
+    absent |= {name for name, part in _parts(page).items() if not part}
+    return [(name, title) for name, title in SECTIONS.items() if name not in absent]
+
+
+def _parts(page: Page) -> dict[str, object]:
+    return {"types": page.kind_tables, "curves": page.panels, "gallery": page.galleries}
