@@ -32,10 +32,17 @@ Batch = Any
 class Task(Protocol):
     """What is trained. Everything random in `collate` must come from the generator it is given."""
 
-    module: nn.Module
-    sampler: Sampler
-    weights: Mapping[str, float]
-    """Weight of each loss term; a term that is not named here has weight 1."""
+    @property
+    def module(self) -> nn.Module:
+        """Holds all parameters that learn."""
+
+    @property
+    def sampler(self) -> Sampler:
+        """Which examples a step trains on."""
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Weight of each loss term; a term that is not named has weight 1."""
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
         """Make a (micro-)batch of the examples `indices`: a dict of CPU tensors and plain values."""
