@@ -68,13 +68,24 @@ def narrow(*keys):
 
 
 def sources(stage):
-    """The code whose edit runs a stage again: the files that also make up its code version."""
-    return [os.path.relpath(path) for path in code_version.source_files(stage)]
+    """The code whose edit runs a stage again: all that makes up its code version, and templates beside it."""
+    places = [code_version.PACKAGE / name for name in code_version.SOURCES[stage]]
+    files = [
+        file
+        for place in places
+        for file in ([place] if place.is_file() else place.rglob("*.*"))
+    ]
+    return sorted(os.path.relpath(file) for file in files if file.suffix != ".pyc")
 
 
 def scaled(mini, full):
     """A resource as a function of the attempt, so that a job killed for memory or time gets more when retried."""
     return lambda wildcards, attempt: attempt * (full if FULL_SCALE else mini)
+
+
+def deadline(wildcards, resources):
+    """In a cluster job, stop two minutes before its time limit with the state saved; the next attempt goes on."""
+    return f"--deadline {resources.runtime * 60 - 120}" if workflow.remote_exec else ""
 
 
 def gpus():

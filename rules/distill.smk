@@ -21,9 +21,10 @@ rule distill_vlkd_cells:
         runtime=scaled(60, 1440),
         gpu=gpus(),
     params:
-        read=narrow("distill.vlkd", *NUMERICS),
+        read=narrow("distill.vlkd", "download.source", *NUMERICS),
+        deadline=deadline,
     shell:
-        "vldistill distill vlkd --batch {wildcards.batch} > {log} 2>&1"
+        "vldistill distill vlkd --batch {wildcards.batch} {params.deadline} > {log} 2>&1"
 
 
 rule distill_vlkd:
@@ -44,6 +45,6 @@ rule distill_vlkd:
         mem_mb=scaled(1000, 4000),
         runtime=scaled(10, 60),
     params:
-        read=narrow("distill.vlkd", *NUMERICS),
+        read=narrow("distill.vlkd", "download.source", *NUMERICS),
     shell:
         "vldistill distill vlkd --gather > {log} 2>&1"

@@ -5,6 +5,7 @@ rule download:
 
 rule download_set:
     input:
+        registry="data/registry.csv",
         code=sources("download"),
     output:
         manifest="results/download/{dataset}/manifest.json",

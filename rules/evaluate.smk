@@ -1,7 +1,9 @@
 rule evaluate_vlkd_predict_cells:
     input:
         models="results/distill/vlkd/manifest.json",
-        before=expand("results/pretrain/{model}/manifest.json", model=MODELS),
+        before=expand(
+            "results/pretrain/{model}/manifest.json", model=["bart", "bart_no_direct"]
+        ),
         features=rules.features.input,
         data=rules.download.input,
         splits=rules.split.input,

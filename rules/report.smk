@@ -12,10 +12,11 @@ rule report:
                 rules.features_set.output.record, encoder=ENCODERS, dataset=IMAGE_SETS
             ),
             expand(rules.split_task.output.record, task=TASKS),
-            rules.distill_vlkd.output.record,
-            rules.evaluate_vlkd_predict.output.record,
-            rules.evaluate_vlkd_score.output.record,
+            "results/distill/vlkd.run.json",
+            "results/evaluate/vlkd/predict.run.json",
+            "results/evaluate/vlkd/score.run.json",
         ],
+        papers="data/reference/papers.csv",
         code=sources("report"),
     output:
         manifest="results/report/manifest.json",
@@ -41,6 +42,6 @@ rule report:
         mem_mb=scaled(1500, 4000),
         runtime=scaled(15, 60),
     params:
-        read=narrow("report", "evaluate.vlkd", "distill.vlkd"),
+        read=narrow(*config),
     shell:
         "vldistill report > {log} 2>&1"

@@ -22,6 +22,6 @@ rule split_task:
         mem_mb=scaled(600, 4000),
         runtime=scaled(10, 30),
     params:
-        read=narrow("split"),
+        read=lambda wildcards: narrow("split.seed", f"split.{wildcards.task}"),
     shell:
         "vldistill split {wildcards.task} > {log} 2>&1"

@@ -49,17 +49,28 @@ def mode(workflow: Any) -> str | None:
     """`run`, `dry` or `forced`; None where this call makes no results: a process of a job, --lint, --unlock, ..."""
     if not workflow.is_main_process or Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
         return None
-    from snakemake.cli import parse_args
-
-    # Snakemake has parsed them before, but tells a Snakefile nothing of it; it names the profile on stderr again
-    with redirect_stderr(StringIO()):
-        arguments = parse_args(sys.argv[1:])[1]
+    arguments = parsed()
     if any(getattr(arguments, name, None) for name in IDLE):
         return None
     # the user says which jobs to force or to leave out: nothing is adopted or forced on top of that
     if any(getattr(arguments, name, None) for name in ("forceall", "forcerun", "allowed_rules")):
         return "forced"
     return "dry" if arguments.dryrun else "run"
+
+
+def asks_only_for(names: set[str]) -> bool:
+    """Whether all targets of this call are among `names`."""
+    targets = parsed().targets
+    return bool(targets) and names.issuperset(targets)
+
+
+def parsed() -> Any:
+    """The options of this call; Snakemake has parsed them before, but tells a Snakefile nothing of it."""
+    from snakemake.cli import parse_args
+
+    # it would name the profile on stderr again
+    with redirect_stderr(StringIO()):
+        return parse_args(sys.argv[1:])[1]
 
 
 def signature(path: str | Path) -> list[int] | None:
@@ -87,13 +98,14 @@ def touch(rules: list[str], targets: list[str]) -> None:
     Raises:
         RuntimeError: Snakemake failed; the message is the end of its output.
     """
+    environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all"]
         + ["--allowed-rules", *rules, "--", *targets],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "VLDISTILL_SYNC": "off", "SNAKEMAKE_PROFILE": ""},
+        env={**environment, "VLDISTILL_SYNC": "off"},
     )
     if done.returncode:
         raise RuntimeError("\n".join(done.stderr.strip().splitlines()[-5:]))

@@ -73,6 +73,10 @@ def _settle(mode: str, stages: dict[str, Stage], changed: set[str], memory: _Mem
             due = dvcside.downstream(changed, stages)
             options += ["--allowed-rules", *TARGETS, *(rule for name in due for rule in stages[name].rules)]
             say(f"current by DVC, left out of this dry run: {names}")
+            left_out = [stage for stage in adopt if stage.name not in due]
+            if snakeside.asks_only_for({name for stage in left_out for name in (stage.target, *stage.outputs)}):
+                say("nothing to be done")
+                raise SystemExit(0)
         else:
             snakeside.touch([rule for stage in adopt for rule in stage.rules], [stage.target for stage in adopt])
             memory.learn(adopt, [path for stage in adopt for path in stage.outputs])
