@@ -15,6 +15,7 @@ import torch
 
 from vldistill import layout
 from vldistill.cells import Cell
+from vldistill.errors import InputError
 from vldistill.evaluate.data import Data
 from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.metrics.retrieval import KS, recall_at_k
@@ -143,8 +144,7 @@ class Bench:
             answers = writer.write(prompts)
             return answers, {**facts, "extraction": rules(answers)}
         store = self._store(jobs.encoder_of(job, self.params), jobs.IMAGE_SETS[job.task])
-        readable = set(store.valid_keys)
-        usable = [image for image in dict.fromkeys(images) if image in readable]
+        usable = _readable(store, images)
         shown = dict(zip(usable, usable, strict=True))
         if job.control == "shuffled":
             shown = controls.shuffled_images(usable, self.options.shuffle_seed)
@@ -167,7 +167,8 @@ class Bench:
     def _majority(self, job: Job) -> Output:
         records = self.data.questions(job.task)
         source = jobs.MAIN_TRAINING if job.task == "domains" else job.task
-        training = [(r.question_type, r.answers) for r in self.data.all_questions(source) if r.split == "train"]
+        # all questions outside test are official training questions; on dev the prior has thus seen what it predicts
+        training = [(r.question_type, r.answers) for r in self.data.all_questions(source) if r.split != "test"]
         answers, table = controls.majority_answers(training, [record.question_type for record in records])
         return Output(_answer_rows([record.id for record in records], answers), {"majority": table})
 
@@ -183,15 +184,15 @@ class Bench:
         encoder = jobs.encoder_of(job, self.params)
         texts = self._store(encoder, jobs.DISTILLED_SET).get("text", _text_keys(seen))
         queries = self._store(encoder, jobs.IMAGE_SETS[job.task])
-        readable = set(queries.valid_keys)
-        shown = [image for image in images if image in readable]
+        shown = _readable(queries, images)
         found = dict(zip(shown, controls.nearest_captions(queries.get("pooled", shown), texts, pool), strict=True))
         return Output(_caption_rows(ids, [found.get(image, "") for image in images]), {"captions_searched": len(pool)})
 
     def _retrieval(self, job: Job) -> Output:
         store = self._store(jobs.encoder_of(job, self.params), "coco")
-        readable = set(store.valid_keys)
-        records = [record for record in self.data.captions("coco") if record.image in readable]
+        records = self.data.captions("coco")
+        readable = set(_readable(store, [record.image for record in records]))
+        records = [record for record in records if record.image in readable]
         captions = [caption for record in records for caption in record.captions]
         if job.source is None:
             texts = controls.unit(store.get("text", _text_keys(records)))
@@ -254,6 +255,24 @@ class Bench:
     def _spelled(self, record: TextRecord) -> str:
         template = getattr(self.options.prompts, record.kind)
         return str(fill(template, text=record.text).replace(MASK, str(record.target)))
+
+
+def _readable(store: Store, images: Iterable[str]) -> list[str]:
+    """The images, each once, that have features; those that could not be read when features were extracted have none.
+
+    Raises:
+        InputError: an image was never given to extraction.
+    """
+    wanted = list(dict.fromkeys(images))
+    if unknown := set(wanted) - set(store.keys):
+        raise InputError(
+            f"{len(unknown)} of {len(wanted)} images are not in the feature store",
+            file=store.folder,
+            record=min(unknown),
+            action="Name their split under features.splits and extract again",
+        )
+    readable = set(store.valid_keys)
+    return [image for image in wanted if image in readable]
 
 
 def _text_keys(records: Iterable[CaptionRecord]) -> list[str]:

@@ -24,15 +24,16 @@ class CaptionTasks:
     Args:
         spice: where SPICE is computed.
         bootstrap: how intervals are drawn.
+        start: start METEOR at once; false where there will be nothing to score.
     """
 
-    def __init__(self, spice: Spice, bootstrap: Bootstrap) -> None:
-        self._spice, self._bootstrap = spice, bootstrap
+    def __init__(self, spice: Spice, bootstrap: Bootstrap, *, start: bool = True) -> None:
+        self._spice, self._bootstrap, self._start = spice, bootstrap, start
         self._stack = ExitStack()
         self._meteor: Meteor | None = None
 
     def __enter__(self) -> CaptionTasks:
-        if java_problem() is None:
+        if self._start and java_problem() is None:
             self._meteor = self._stack.enter_context(Meteor())
         return self
 

@@ -65,7 +65,7 @@ def _score_all(params: Params, root: Path, index: list[dict[str, Any]]) -> Itera
     by_task = {task: [entry for entry in index if entry["task"] == task] for task in TASKS}
     source = layout.predict_vlkd(root)
     # METEOR spends ten seconds loading its table: it starts first, and loads while the rest is scored
-    with CaptionTasks(options.spice, bootstrap) as captions:
+    with CaptionTasks(options.spice, bootstrap, start=any(by_task[task] for task in CAPTION_TASKS)) as captions:
         for task in (task for task in TASKS if task not in CAPTION_TASKS):
             for entry in by_task[task]:
                 yield _score_one(params, data, entry, source / entry["file"], bootstrap)
