@@ -133,6 +133,10 @@ def test_reported_numbers_stand_beside_ours_and_are_marked(made: Path) -> None:
     assert "Not comparable" in (tables / "papers.tex").read_text(encoding="utf-8")
 
 
+def test_a_metric_that_was_not_computed_says_why(made: Path) -> None:
+    assert "COCO captions SPICE was not computed: no CoreNLP jars found" in outline(made).text
+
+
 def test_dvc_plots_hold_flat_records(made: Path, params: Params) -> None:
     plots = layout.report(made) / "plots"
     losses = json.loads((plots / "losses.json").read_text())

@@ -77,7 +77,7 @@ def build(params: Params, root: Path, found: Collected) -> Page:
     return Page(
         facts=_facts(params, root, found),
         doubts=doubts.doubts(numbers, params.report.unreliable_margin),
-        banners=_banners(params, numbers),
+        banners=_banners(params, preset_name(root)),
         cards=cards(numbers, found.bars),
         tables=tables,
         charts=_charts(numbers, found.runs),
@@ -206,8 +206,10 @@ def preset_name(root: Path) -> str:
         return "params.yaml"
 
 
-def _banners(params: Params, numbers: Numbers) -> list[str]:
+def _banners(params: Params, preset: str) -> list[str]:
     found = []
+    if preset in ("smoke", "paper-dry"):
+        found.append(f"The preset {preset} only tests that everything runs: its numbers mean nothing.")
     vlkd = params.evaluate.vlkd
     if not comparable(params):
         found.append(

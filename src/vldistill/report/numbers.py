@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vldistill.report.names import Measure, measures
-from vldistill.report.scores import Estimate, Row, difference, estimate, select
+from vldistill.report.scores import Estimate, Row, estimate, select
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,10 @@ class Numbers:
         fitting = [row for row in self.rows if measure.of(row)]
         return estimate(select(fitting, arm=arm or self.headline, control=control, subset=subset), self.level)
 
-    def gap(
-        self, measure: Measure | None, arm: str, control: str | None = None, subset: str = "all"
-    ) -> Estimate | None:
-        """The headline minus another arm or control, seed by seed where the seeds agree."""
-        first, second = self.get(measure, subset=subset), self.get(measure, arm, control, subset)
-        return None if first is None or second is None else difference(first, second, self.level)
+    def missing(self, measure: Measure) -> str | None:
+        """Why the headline arm has no number of ``measure``, where its row says so."""
+        rows = [row for row in self.rows if measure.of(row) and row.arm == self.headline and row.value is None]
+        return next((row.note for row in rows if row.note), None)
 
     @cached_property
     def entities(self) -> list[tuple[str, str | None]]:

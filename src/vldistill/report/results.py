@@ -34,11 +34,14 @@ def _key(measure: Measure) -> str:
 
 def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
     """Every measure of the headline arm with all that says what the number is."""
-    rows = []
+    rows: list[dict[str, Cell]] = []
+    left_out: list[str] = []
     for measure in _of_tasks(numbers, (*IMAGE_TASKS, "retrieval", *TEXT_TASKS)):
-        estimate = numbers.get(measure)
-        if estimate is None:
+        estimate, reason = numbers.get(measure), numbers.missing(measure)
+        if estimate is None and reason is None:
             continue
+        if reason:
+            left_out.append(f"{measure.label} was not computed: {reason}.")
         rows.append(
             {
                 "task": Cell(task(measure.task)),
@@ -46,8 +49,8 @@ def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
                 "variant": Cell(measure.variant or "\u2013"),
                 "split": Cell(measure.split),
                 "value": of(estimate, digits=measure.digits),
-                "n": Cell(number=estimate.n, digits=0),
-                "seeds": Cell(number=len(estimate.seeds), digits=0),
+                "n": Cell(number=estimate.n, digits=0) if estimate else Cell(),
+                "seeds": Cell(number=len(estimate.seeds), digits=0) if estimate else Cell(),
                 "prompt": Cell(prompts.get(measure.task, "\u2013")),
             }
         )
@@ -63,6 +66,7 @@ def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
             "Intervals over seeds are conditional on one world, one teacher, one language model and these items; those "
             "over images (bootstrap) on one training. "
             "Percent; caption metrics times 100, losses in nats a token.",
+            *left_out,
         ),
     )
 
