@@ -1,0 +1,109 @@
+"""Parameters of the `pretrain` section."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from vldistill.params.base import Section
+from vldistill.params.training import Training
+
+Source = Literal["train", "published"]
+
+
+def _training(**values: Any) -> Any:
+    return Field(default_factory=lambda: Training.model_validate(values), description="How long and how it is trained.")
+
+
+class ClipModel(Section):
+    """Shape of the stand-in teacher; its classes are open_clip's own."""
+
+    embed_dim: int = Field(96, ge=8, description="Width d of the joint space.")
+    image_size: int = Field(48, ge=16, description="Side of the images the tower sees, in pixels; others are resized.")
+    patch_size: int = Field(12, ge=4, description="Side of a patch, in pixels; must divide `image_size`.")
+    image_width: int = Field(128, ge=16, description="Width of the image tower.")
+    image_layers: int = Field(3, ge=1, description="Layers of the image tower.")
+    text_width: int = Field(96, ge=16, description="Width of the text tower.")
+    text_layers: int = Field(2, ge=1, description="Layers of the text tower.")
+    head_width: int = Field(32, ge=8, description="Width of an attention head in both towers.")
+    context_length: int = Field(32, ge=8, description="Tokens of a caption, special tokens included; more are cut.")
+    vocabulary: int = Field(2000, ge=300, description="Largest vocabulary; merges end earlier if none is left.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> ClipModel:
+        parts = {"image_size": self.patch_size, "image_width": self.head_width, "text_width": self.head_width}
+        for field, part in parts.items():
+            if getattr(self, field) % part:
+                raise ValueError(f"{field} ({getattr(self, field)}) must be a multiple of {part}")
+        return self
+
+
+class Clip(Section):
+    """The teacher."""
+
+    source: Source = Field(
+        "train", description="`train` makes a stand-in from the cc3m pairs, `published` loads weights."
+    )
+    published: str = Field(
+        "ViT-B-16/openai",
+        description="What `published` loads: NAME/PRETRAINED of open_clip, hf-hub:..., or a folder in its format.",
+    )
+    model: ClipModel = Field(default_factory=ClipModel, description="Shape of the stand-in.")
+    seed: int = Field(0, ge=0, description="Seed of weights, order of examples and choice of captions.")
+    held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
+    training: Training = _training(
+        steps=800, batch_size=128, learning_rate=0.0015, warmup=60, weight_decay=0.05, checkpoint_every=200
+    )
+
+
+class LanguageModelShape(Section):
+    """Shape of the stand-in language model, a BART of transformers."""
+
+    width: int = Field(128, ge=16, description="Width D of all states.")
+    encoder_layers: int = Field(2, ge=1, description="Layers of the encoder.")
+    decoder_layers: int = Field(2, ge=1, description="Layers of the decoder.")
+    heads: int = Field(4, ge=1, description="Attention heads; must divide `width`.")
+    feedforward: int = Field(512, ge=16, description="Width of the feed-forward layers.")
+    positions: int = Field(128, ge=16, description="Longest text in tokens, special tokens included.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout while pre-training.")
+    vocabulary: int = Field(2000, ge=300, description="Largest vocabulary; merges end earlier if none is left.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> LanguageModelShape:
+        if self.width % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        return self
+
+
+class Infilling(Section):
+    """Text infilling as the pre-training task (BART)."""
+
+    mask_ratio: float = Field(0.3, gt=0, le=1, description="Share of tokens that are masked.")
+    span: float = Field(3.0, gt=0, description="Mean length of a masked span in tokens (Poisson).")
+    whole: float = Field(0.0, ge=0, le=1, description="Share of texts that are masked as a whole.")
+
+
+class LanguageModel(Section):
+    """The language model."""
+
+    source: Source = Field(
+        "train", description="`train` makes a stand-in from the text corpus, `published` loads weights."
+    )
+    published: str = Field(
+        "facebook/bart-large", description="What `published` loads: a name on the Hugging Face hub, or a folder."
+    )
+    model: LanguageModelShape = Field(default_factory=LanguageModelShape, description="Shape of the stand-in.")
+    infilling: Infilling = Field(default_factory=Infilling, description="How texts are corrupted.")
+    seed: int = Field(0, ge=0, description="Seed of weights, order of examples and corruption.")
+    held_out: int = Field(500, ge=1, description="Documents of the corpus kept from training, for dev figures.")
+    training: Training = _training(
+        steps=1200, batch_size=48, learning_rate=0.003, warmup=100, weight_decay=0.01, checkpoint_every=200
+    )
+
+
+class Pretrain(Section):
+    """Teacher and language model: trained stand-ins, or published weights brought into the same folder formats."""
+
+    clip: Clip = Field(default_factory=Clip, description="The teacher.")
+    language_model: LanguageModel = Field(default_factory=LanguageModel, description="The language model.")
