@@ -66,14 +66,14 @@ class Writer:
         for at in range(0, len(seen), size):
             rows = seen[at : at + size]
             features = self._features(store, [str(images[row]) for row in rows])
-            written = self._answers([prompts[row] for row in rows], features)
+            written = self.answers_to([prompts[row] for row in rows], features)
             found.update(zip(rows, written, strict=True))
         return [found.get(row, Answer("", "no_image_file")) for row in range(len(prompts))]
 
     def _once_each(self, prompts: Sequence[str]) -> list[Answer]:
         """Without an image equal prompts have equal answers: each is decoded once."""
         distinct = list(dict.fromkeys(prompts))
-        answers = dict(zip(distinct, self._answers(distinct, {}), strict=True))
+        answers = dict(zip(distinct, self.answers_to(distinct, {}), strict=True))
         return [answers[prompt] for prompt in prompts]
 
     def _features(self, store: Store, images: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -84,7 +84,8 @@ class Writer:
             kind: torch.from_numpy(np.asarray(store.get(kind, distinct), dtype=np.float32))[rows] for kind in self.kinds
         }
 
-    def _answers(self, prompts: Sequence[str], features: dict[str, torch.Tensor]) -> list[Answer]:
+    def answers_to(self, prompts: Sequence[str], features: dict[str, torch.Tensor]) -> list[Answer]:
+        """The answer to each prompt, given features [N, ...] by kind (empty: without an image)."""
         language_model = self.model.language_model
         # only a model that writes its whole input again can be made to begin with it
         forced = self.answers.force_prompt and isinstance(language_model, Bart)

@@ -1,0 +1,56 @@
+"""`vldistill caption`: say what is on images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vldistill.errors import InputError
+
+if TYPE_CHECKING:
+    from vldistill.inference import Distilled
+
+DEFAULT_MODEL = Path("results/distill/vlkd/all-s0")
+
+
+@click.command("caption")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, show_default=True, help="Folder of the model."
+)
+@click.option("--beams", type=click.IntRange(1, 32), help="Beams; 1 is greedy.  [default: as in params.yaml]")
+def command(images: tuple[Path, ...], model: Path, beams: int | None) -> None:
+    """Caption images of any format with a distilled model, one line an image.
+
+    An image that cannot be read is reported on standard error; the others are captioned, and the exit code is 2.
+    """
+    opened, problems = [], []
+    from vldistill.models.images import open_image
+
+    for path in images:
+        try:
+            opened.append((path, open_image(path)))
+        except InputError as error:
+            problems.append(error)
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    if opened:
+        captions = load_model(model).caption([image for _, image in opened], num_beams=beams)
+        for (path, _), caption in zip(opened, captions, strict=True):
+            click.echo(f"{path}: {caption}")
+    if problems:
+        sys.exit(2)
+
+
+def load_model(folder: Path) -> Distilled:
+    """The model of ``folder``, asked as the params.yaml here says (if there is one); a toy is said to be one."""
+    from vldistill import inference, layout, params
+
+    options = params.load(layout.PARAMS).evaluate.vlkd if Path(layout.PARAMS).is_file() else None
+    found = inference.load(folder, options=options)
+    if found.is_toy:
+        click.echo(f"note: {inference.TOY}", err=True)
+    return found

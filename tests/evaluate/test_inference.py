@@ -1,0 +1,103 @@
+"""A distilled folder answers at once, in Python and on the command line, also for a user's own image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import vldistill
+from vldistill import layout
+from vldistill.cli.main import cli
+from vldistill.errors import InputError
+from vldistill.evaluate.data import Data
+from vldistill.files import read_json
+from vldistill.inference import Distilled
+from vldistill.models.images import open_image
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(project: Path) -> Path:
+    return layout.distill_vlkd(project) / "all-s0"
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Distilled:
+    return vldistill.load(str(folder))
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    """An image of another size, mode and orientation than any the model has seen."""
+    pixels = np.random.default_rng(0).integers(0, 256, (333, 517), dtype=np.uint8)
+    path = tmp_path / "my own.tiff"
+    Image.fromarray(pixels).convert("CMYK").save(path)
+    return path
+
+
+def test_says_of_a_file_what_the_evaluation_says_of_its_stored_features(
+    model: Distilled, project: Path, predicted: Path, tmp_path: Path
+) -> None:
+    import zipfile
+
+    records = Data(project, "test").captions("coco")[:8]
+    with zipfile.ZipFile(layout.download(project, "coco") / "images.zip") as archive:
+        images = [open_image(archive.read(record.image)) for record in records]
+    stored = {row["image_id"]: row["caption"] for row in read_json(predicted / "coco/all-s0.json")}
+    said = model.caption(images, max_new_tokens=24)
+    # features are stored in half precision: an answer may differ where two words are nearly as likely
+    agree = sum(caption == stored[int(record.id)] for caption, record in zip(said, records, strict=True))
+    assert agree >= 6
+
+
+def test_any_image_gets_one_caption_and_an_answer(model: Distilled, photograph: Path) -> None:
+    pixels = Image.open(photograph)
+    first, second = model.caption([photograph, pixels], num_beams=2)
+    assert isinstance(first, str) and isinstance(second, str)
+    assert model.caption(photograph) == model.caption([photograph.read_bytes()])
+    assert isinstance(model.ask(photograph, "what color is it?"), str)
+    assert model.caption([]) == []
+    assert model.is_toy
+
+
+def test_bad_questions_images_and_folders_are_named(model: Distilled, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="question is empty"):
+        model.ask(tmp_path, "  ")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(InputError, match=r"empty\.png.*empty"):
+        model.caption(tmp_path / "empty.png")
+    with pytest.raises(InputError, match="no such model folder"):
+        vldistill.load(str(tmp_path / "nothing"))
+    with pytest.raises(InputError):
+        vldistill.load(str(tmp_path))
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_caption_command_goes_on_after_a_broken_image(folder: Path, photograph: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    found = run("caption", tmp_path / "cut.jpg", photograph, "--model", folder)
+    assert found.exit_code == 2
+    assert found.stdout.startswith(f"{photograph}: ")
+    assert "cut.jpg" in found.stderr
+    assert "toy model" in found.stderr
+
+
+def test_ask_command_prints_the_answer_alone(folder: Path, photograph: Path, model: Distilled) -> None:
+    found = run("ask", photograph, "what color is it?", "--model", folder)
+    assert found.exit_code == 0
+    assert found.stdout.strip() == model.ask(photograph, "what color is it?")
+
+
+def test_ask_without_a_model_says_what_to_do(photograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run("ask", photograph, "what?")
+    assert isinstance(found.exception, InputError)
+    assert "make reproduce" in str(found.exception)
