@@ -102,11 +102,12 @@ class Browser:
             raise RuntimeError(str(reply["exceptionDetails"]))
         return reply["result"].get("value")
 
-    def screenshot(self, path: Path, *, top: int = 0, height: int | None = None) -> Path:
-        """A picture of the whole page, or of ``height`` px from ``top`` on."""
-        width = self.evaluate("document.documentElement.clientWidth")
-        whole = self.evaluate("document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": top, "width": width, "height": height or whole, "scale": 1}
+    def screenshot(
+        self, path: Path, *, top: int = 0, left: int = 0, height: int | None = None, width: int | None = None
+    ) -> Path:
+        """A picture of the whole page, or of the part of it that starts at ``top`` and ``left`` (px)."""
+        whole = self.evaluate("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
+        clip = {"x": left, "y": top, "width": width or whole[0], "height": height or whole[1], "scale": 1}
         reply = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(reply["data"]))
         return path

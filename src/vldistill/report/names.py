@@ -15,7 +15,7 @@ from vldistill.report.scores import Row
 TASKS = {
     "vqav2": "VQAv2",
     "okvqa": "OK-VQA",
-    "domains": "VQA on NoCaps images",
+    "domains": "VQA, NoCaps images",
     "coco": "COCO captions",
     "nocaps": "NoCaps",
     "retrieval": "Retrieval",
