@@ -1,6 +1,7 @@
 """Take the README's pictures from a finished report: python docs/images/make.py [results/report/index.html].
 
-Writes report.png (the head of the page) and gallery.png (the first row of its gallery) beside this file. Needs Chromium.
+Writes report.png (the head of the page) and gallery.png (the first row of its gallery) beside this file.
+Needs Chromium.
 """
 
 from __future__ import annotations
