@@ -1,21 +1,30 @@
 """Does a run reproduce the tracked reference? Each headline number against its seed interval.
 
 The reference, ``data/reference/PRESET.json``, is ``{"numbers": [{"name", "value", "low", "high", "n", "unit"}],
-"preset", "commit", "date", "machine"}``; a name is the dotted path of a number in ``results/report/metrics.json``, and
-[low, high] the interval its seeds span: within it, two runs cannot be told apart.
+"preset", "commit", "date", "machine"}``; a name is the dotted path of a number in ``results/report/metrics.json``, n
+the number of seeds, and [low, high] the interval of their spread: within it, two runs cannot be told apart.
 """
 
 from __future__ import annotations
 
+import datetime
 import math
-from dataclasses import dataclass
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.errors import InputError
-from vldistill.files import read_json
+from vldistill.errors import InputError, VldistillError
+from vldistill.files import read_json, read_jsonl, write_json
+from vldistill.provenance import git_state
 
+LEVEL = 0.95
+# Seeds may agree exactly where another CPU's bits give one item more or less: the narrowest half-width of an interval.
+NARROWEST = {"percent": 0.5, "nats": 0.01}
 FIELDS = ("name", "value", "low", "high", "n", "unit")
 
 
@@ -104,3 +113,74 @@ def compare(root: str | Path, preset: str = "mini") -> list[Outcome]:
     """
     metrics = read_json(layout.report(root) / "metrics.json")
     return [Outcome(number, lookup(metrics, number.name)) for number in read_reference(reference_path(root, preset))]
+
+
+def seed_interval(values: Sequence[float], unit: str) -> tuple[float, float]:
+    """Where the mean of as many new seeds lies with probability `LEVEL`: mean +- t s sqrt(2/n), Student's t, n - 1."""
+    from scipy.stats import t
+
+    centre, count = statistics.fmean(values), len(values)
+    spread = float(t.ppf((1 + LEVEL) / 2, count - 1)) * statistics.stdev(values) * math.sqrt(2 / count)
+    half = max(spread, NARROWEST[unit])
+    return centre - half, centre + half
+
+
+def numbers_of(rows: Sequence[Mapping[str, Any]], variant: str = "official") -> list[Reference]:
+    """The headline numbers of the rows of ``scores.jsonl``, each with the interval of the headline arm's seeds.
+
+    Raises:
+        VldistillError: there are fewer than two seeds.
+    """
+    from vldistill.evaluate.summary import HEADLINE, headline
+
+    seeds_of: dict[str, set[int]] = {}
+    for row in rows:
+        if row["seed"] is not None:
+            seeds_of.setdefault(row["arm"], set()).add(row["seed"])
+    seeds = sorted(seeds_of.get(HEADLINE, ()))
+    if len(seeds) < 2:
+        raise VldistillError(f"a reference needs at least two seeds of the arm {HEADLINE}, not {len(seeds)}. Add seeds")
+
+    def of_seed(seed: int) -> dict[str, Any]:
+        # An arm without this seed (a control that has none, or one of its own) stays as it is.
+        kept = [row for row in rows if row["seed"] == seed or seed not in seeds_of.get(row["arm"], ())]
+        return headline(kept, variant)
+
+    each = [of_seed(seed) for seed in seeds]
+    found = []
+    for group, numbers in headline(rows, variant).items():
+        for key, value in numbers.items():
+            name, unit = f"{group}.{key}", "nats" if key.endswith("loss") else "percent"
+            values = [number for tree in each if (number := lookup(tree, name)) is not None]
+            if group != "bars" and len(values) == len(seeds):
+                low, high = seed_interval(values, unit)
+                found.append(Reference(name, value, min(low, value), max(high, value), len(seeds), unit))
+    return found
+
+
+def machine() -> str:
+    """Processor, number of cores and system, without the host's name."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def write_reference(root: str | Path, preset: str = "mini") -> Path:
+    """Make this run's numbers the reference of ``preset``; returns the file."""
+    from vldistill import params
+
+    rows = read_jsonl(layout.score_vlkd(root) / "scores.jsonl")
+    numbers = numbers_of(rows, params.load(Path(root) / layout.PARAMS).evaluate.vlkd.vqa_variant)
+    path = reference_path(root, preset)
+    content = {
+        "numbers": [asdict(number) for number in numbers],
+        "preset": preset,
+        "commit": git_state(root)["commit"],
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine(),
+    }
+    write_json(path, content)
+    return path

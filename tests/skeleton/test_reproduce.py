@@ -2,15 +2,16 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 
 import pytest
 
-from vldistill.errors import InputError
-from vldistill.reproduce import compare, lookup
+from vldistill.errors import InputError, VldistillError
+from vldistill.reproduce import compare, lookup, numbers_of, seed_interval
 
-NUMBER = {"name": "vlkd.vqa.all.accuracy", "value": 74.0, "low": 72.5, "high": 75.0, "n": 500, "unit": "percent"}
+NUMBER = {"name": "vlkd.vqa.all.accuracy", "value": 74.0, "low": 72.5, "high": 75.0, "n": 3, "unit": "percent"}
 
 
 def project(folder, numbers, metrics):
@@ -27,9 +28,9 @@ def metrics(accuracy):
     return {"vlkd": {"vqa": {"all": {"accuracy": accuracy}}}}
 
 
-def call(folder):
+def call(folder, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "vldistill.cli.main", "reproduce"],
+        [sys.executable, "-m", "vldistill.cli.main", "reproduce", *arguments],
         cwd=folder,
         env={**os.environ},
         capture_output=True,
@@ -108,3 +109,78 @@ def test_lookup_of_dotted_names():
     assert lookup({"a": {"x": 1}, "a.b": {"c": 2}}, "a.b.c") == 2
     assert lookup({"a": {"b": {}}}, "a.b") is None
     assert lookup({"a": 1}, "a.b") is None
+
+
+def row(arm, seed, value, *, task="vqav2", metric="accuracy", variant="official", control=None, unit="percent"):
+    fixed = {"method": "vlkd", "split": "test", "n": 100, "subset": "all", "group": None}
+    return {
+        **fixed,
+        "arm": arm,
+        "seed": seed,
+        "value": value,
+        "task": task,
+        "metric": metric,
+        "variant": variant,
+        "control": control,
+        "unit": unit,
+    }
+
+
+ROWS = [
+    *(row("all", seed, value) for seed, value in enumerate((70.0, 74.0, 75.0))),
+    *(row("untrained_clip", seed, value) for seed, value in enumerate((50.0, 56.0, 53.0))),
+    *(row("all", seed, 30.0, control=control) for seed in range(3) for control in ("no_image", "shuffled")),
+    row("majority", None, 28.0),
+    *(row("all", seed, 2.0, task="corpus", metric="loss", variant=None, unit="loss") for seed in range(3)),
+    row("plm", 0, 1.9, task="corpus", metric="loss", variant=None, unit="loss"),
+]
+
+
+def test_a_reference_from_scores():
+    numbers = {number.name: number for number in numbers_of(ROWS)}
+    accuracy = numbers["vqa.accuracy"]
+    assert accuracy.value == pytest.approx(73.0)
+    # t(0.975, 2) = 4.30265, s = sqrt(7), n = 3
+    assert accuracy.high - accuracy.value == pytest.approx(4.30265 * 7**0.5 * (2 / 3) ** 0.5, rel=1e-5)
+    assert accuracy.n == 3
+    over = numbers["vqa.over_untrained"]
+    assert over.value == pytest.approx(20.0)
+    assert over.high - over.value == pytest.approx(4.30265 * 2.0 * (2 / 3) ** 0.5, rel=1e-5), "seed by seed: 20, 18, 22"
+    loss = numbers["retention.text_loss"]
+    assert (loss.unit, loss.high - loss.value) == ("nats", pytest.approx(0.01)), "all seeds agree: the narrowest"
+    assert not any(name.startswith("bars") for name in numbers)
+
+
+def test_a_reference_needs_seeds():
+    with pytest.raises(VldistillError, match="two seeds"):
+        numbers_of([row("all", 0, 70.0), row("majority", None, 28.0)])
+
+
+def test_seed_interval_covers_the_mean_of_new_seeds():
+    """95 % of second runs of 3 seeds lie within the interval of a first one."""
+    generator = random.Random(3)
+    inside = 0
+    for _ in range(2000):
+        first, second = ([generator.gauss(70, 2) for _ in range(3)] for _ in range(2))
+        low, high = seed_interval(first, "percent")
+        inside += low <= sum(second) / 3 <= high
+    assert 0.93 < inside / 2000 < 0.97
+
+
+def test_written_and_compared_with_itself(tmp_path):
+    folder = tmp_path / "results" / "evaluate" / "vlkd" / "score"
+    folder.mkdir(parents=True)
+    (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ROWS))
+    (tmp_path / "params.yaml").write_text("{}\n")
+    from vldistill.evaluate.summary import headline
+
+    (tmp_path / "results" / "report").mkdir(parents=True)
+    (tmp_path / "results" / "report" / "metrics.json").write_text(json.dumps(headline(ROWS)))
+    assert call(tmp_path, "--write").returncode == 0
+    done = call(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "REPRODUCED: 4 of 4" in done.stdout
+    written = json.loads((tmp_path / "data" / "reference" / "mini.json").read_text())
+    assert set(written) == {"numbers", "preset", "commit", "date", "machine"}
+    (tmp_path / "results" / "report" / "metrics.json").write_text(json.dumps({"vqa": {"accuracy": 50.0}}))
+    assert "DIFFERS: 0 of 4" in call(tmp_path).stdout

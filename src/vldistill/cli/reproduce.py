@@ -12,13 +12,17 @@ from vldistill import layout, params, presets, reproduce
 
 @click.command("reproduce")
 @click.option("--preset", default="mini", show_default=True, help="Compare with data/reference/PRESET.json.")
-def command(preset: str) -> None:
+@click.option("--write", is_flag=True, help="Make this run the reference instead of comparing with it.")
+def command(preset: str, write: bool) -> None:
     """Compare the headline numbers of results/report/ with the tracked reference.
 
     The tolerance of each number is the interval its seeds span in the reference run. The last line begins with
     REPRODUCED (exit code 0) or DIFFERS (exit code 1) and names the report.
     """
     root = Path.cwd()
+    if write:
+        click.echo(reproduce.write_reference(root, preset))
+        return
     outcomes = reproduce.compare(root, preset)
     _print_table(outcomes)
     here = root / layout.PARAMS
@@ -35,7 +39,7 @@ def _print_table(outcomes: list[reproduce.Outcome]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("number", "reference", "interval", "this run", "n", "", box=None, pad_edge=False)
+    table = Table("number", "reference", "interval", "this run", "seeds", "", box=None, pad_edge=False)
     for outcome in outcomes:
         expected = outcome.reference
         table.add_row(
