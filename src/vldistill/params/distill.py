@@ -107,6 +107,10 @@ class Vlkd(VlkdOptions):
 
     @model_validator(mode="after")
     def _arms_fit(self) -> Self:
+        for name, over in self.arms.items():
+            if not name.replace("_", "").isalnum() or not name.islower():
+                raise ValueError(f"arms.{name}: use small letters, digits and _ (the name becomes a folder)")
+            self._resolve(name, over)
         for name in [*self.active, *self.seeds]:
             if name not in self.arms:
                 raise ValueError(f"no arm called {name!r}; the nearest is {_nearest(name, list(self.arms))}")
@@ -116,10 +120,6 @@ class Vlkd(VlkdOptions):
             raise ValueError("active: at least one arm must be run")
         if bad := [name for name, count in self.seeds.items() if count < 1]:
             raise ValueError(f"seeds.{bad[0]}: at least one seed, or leave the arm out of `active`")
-        for name, over in self.arms.items():
-            if not name.replace("_", "").isalnum() or not name.islower():
-                raise ValueError(f"arms.{name}: use small letters, digits and _ (the name becomes a folder)")
-            self._resolve(name, over)
         return self
 
     def seeds_of(self, arm: str) -> int:
