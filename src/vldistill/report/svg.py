@@ -40,6 +40,7 @@ class Line:
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About ``count`` round numbers (1, 2, 2.5, 5 times a power of ten) that span [low, high]."""
     span = (high - low) or abs(high) or 1.0
+    high = max(high, low + span)  # all values equal: an axis needs a length all the same
     rough = span / max(count, 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
