@@ -118,7 +118,7 @@ def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
         "retention": results.retention(numbers),
         "retrieval": results.retrieval(numbers),
         "cost": cost.table(found.runs),
-        "cells": origin.cells(layout.distill_vlkd(root), found.cells),
+        "cells": origin.cells(params, root, found.cells, found.runs),
         "artifacts": origin.artifacts(root / "results"),
         "splits": origin.splits(root / "results"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,25 @@ class Run:
     record: dict[str, Any]
 
     @property
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """Records of the cells or jobs that this step gathered; their time is not in the step's own."""
+        found = self.record.get("cells") or self.record.get("jobs") or {}
+        return found if isinstance(found, dict) else {}
+
+    def total(self, field: str) -> float:
+        """Sum of ``field`` over the step itself and its parts."""
+        return math.fsum(float(record.get(field) or 0) for record in (self.record, *self.parts.values()))
+
+    @property
     def wall(self) -> float:
-        """Wall time in seconds."""
-        return float(self.record["wall_seconds"])
+        """Wall time in seconds, parts included."""
+        return self.total("wall_seconds")
+
+    @property
+    def memory(self) -> float | None:
+        """Peak memory of the step or of any part, in bytes."""
+        peaks = [record.get("peak_memory_bytes") for record in (self.record, *self.parts.values())]
+        return max((float(peak) for peak in peaks if isinstance(peak, int | float)), default=None)
 
 
 def runs(results: Path) -> list[Run]:
@@ -69,10 +86,10 @@ def table(found: list[Run]) -> Table:
     """Wall time, processor time and peak memory of each step, with a sum."""
     rows = [
         {
-            "step": Cell(run.step),
-            "wall": _number(run.record.get("wall_seconds"), 1),
-            "cpu": _number(run.record.get("cpu_seconds"), 1),
-            "memory": _number(run.record.get("peak_memory_bytes"), 0, 2**20),
+            "step": Cell(run.step + (f" ({len(run.parts)} parts)" if run.parts else "")),
+            "wall": number(run.wall, 1),
+            "cpu": number(run.total("cpu_seconds"), 1),
+            "memory": number(run.memory, 0, 2**20),
             "commit": Cell(_commit(run.record)),
         }
         for run in found
@@ -80,7 +97,7 @@ def table(found: list[Run]) -> Table:
     if rows:
         total = {"step": Cell("sum of the steps"), "memory": Cell(), "commit": Cell("")}
         for key, name in (("wall", "wall_seconds"), ("cpu", "cpu_seconds")):
-            total[key] = _number(sum(float(run.record.get(name) or 0) for run in found), 1)
+            total[key] = number(math.fsum(run.total(name) for run in found), 1)
         rows.append(total)
     columns = [("step", "step"), ("wall", "wall time, s"), ("cpu", "processor time, s")]
     return Table(
@@ -89,12 +106,16 @@ def table(found: list[Run]) -> Table:
         [*columns, ("memory", "peak memory, MiB"), ("commit", "commit")],
         rows,
         head=("step",),
-        notes=("Steps that ran side by side overlap: the sum of wall times is not the time to wait.",),
+        notes=(
+            "Work of finished run folders is counted even where this run only took it over. Steps that ran side by "
+            "side overlap: the sum of wall times is not the time to wait.",
+        ),
         emphasised=(len(rows) - 1,) if rows else (),
     )
 
 
-def _number(value: Any, digits: int, divisor: float = 1) -> Cell:
+def number(value: Any, digits: int, divisor: float = 1) -> Cell:
+    """A cell of a recorded number; a dash where nothing was recorded."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return Cell()
     return Cell(number=value / divisor, digits=digits)

@@ -119,8 +119,6 @@ def _axis(name: str) -> str:
 
 def title_of(name: str) -> str:
     """A term's name for readers."""
-    if name == "loss":
-        return "Weighted sum of all terms"
     if _is_norm(name):
-        return f"Gradient norm, {words(name.replace('gradient_norm', '').strip('/_. '))}"
-    return words(name)
+        return f"Gradient norm, {words(name.removeprefix('gradient_norm').strip('/_. '))}"
+    return {"loss": "Weighted sum of all terms", "replay": "Text replay"}.get(name, words(name))

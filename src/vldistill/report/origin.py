@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vldistill import layout
 from vldistill.artifact import MANIFEST, fingerprint, read_manifest
 from vldistill.cells import Cell as GridCell
+from vldistill.distill.key import STAGE, look_up
 from vldistill.errors import InputError
 from vldistill.files import read_json
-from vldistill.report.cost import Run
+from vldistill.params import Params
+from vldistill.report.cost import Run, number
 from vldistill.report.table import Cell, Table
 
 
@@ -84,8 +87,19 @@ def splits(results: Path) -> Table:
     return Table("splits", "Splits", columns, rows, head=("split",))
 
 
-def cells(folder: Path, grid: Sequence[GridCell]) -> Table:
-    """Each distilled cell with the sha256 of its weights, from the manifest of results/distill/vlkd."""
+def run_folder(params: Params, root: Path, cell: GridCell) -> str | None:
+    """The run folder in scratch/ that trained ``cell``; None where it is not on this machine (after a pull, say)."""
+    try:
+        found = look_up(params, root, cell)
+    except InputError:  # the inputs its key is made of are not here
+        return None
+    return f"scratch/{STAGE}/{found.path.name}" if found.done else None
+
+
+def cells(params: Params, root: Path, grid: Sequence[GridCell], found: Sequence[Run]) -> Table:
+    """Each distilled cell: its cost, run folder and weights' sha256 by the manifest of results/distill/vlkd."""
+    folder = layout.distill_vlkd(root)
+    parts = next((run.parts for run in found if run.step == "distill/vlkd"), {})
     files: dict[str, Any] = read_manifest(folder)["files"]
     rows = []
     for cell in grid:
@@ -102,11 +116,12 @@ def cells(folder: Path, grid: Sequence[GridCell]) -> Table:
         rows.append(
             {
                 "cell": Cell(f"{cell.name}"),
-                "arm": Cell(cell.arm),
-                "seed": Cell(number=cell.seed, digits=0),
+                "wall": number(parts.get(cell.name, {}).get("wall_seconds"), 1),
+                "run": Cell(run_folder(params, root, cell) or "\u2013"),
                 "size": Cell(number=sum(entry["bytes"] for entry in weights) / 2**20, digits=2),
                 "sha256": Cell((first or weights[0])["sha256"]),
             }
         )
-    columns = [("cell", "cell"), ("arm", "arm"), ("seed", "seed"), ("size", "MiB"), ("sha256", "sha256 of the weights")]
+    columns = [("cell", "cell"), ("wall", "wall time, s"), ("size", "MiB"), ("run", "run folder")]
+    columns.append(("sha256", "sha256 of the weights"))
     return Table("cells", "Distilled models: results/distill/vlkd/CELL", columns, rows, head=("cell",))

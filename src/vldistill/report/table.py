@@ -69,8 +69,9 @@ class Cell:
 
     @property
     def is_hash(self) -> bool:
-        """A checksum, to be set in a fixed-width font."""
-        return len(self.text) == 64 and set(self.text) <= set("0123456789abcdef")
+        """A checksum or run folder, to be set in a fixed-width font."""
+        tail = self.text.rsplit("/", 1)[-1]
+        return len(tail) >= 32 and set(tail) <= set("0123456789abcdef")
 
     @property
     def reach(self) -> str:
