@@ -64,6 +64,11 @@ def downstream(names: set[str], all_stages: dict[str, Stage]) -> set[str]:
     return reached
 
 
+def params() -> dict[str, Any]:
+    """The tree of ./params.yaml as it is written."""
+    return yaml.safe_load(PARAMS.read_text(encoding="utf-8")) or {}
+
+
 def absent() -> str | None:
     """Why DVC cannot be used here, or None."""
     if not Path(".dvc").is_dir():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from frontends import dvcside
 from frontends.dvcside import Stage
@@ -15,8 +13,17 @@ from frontends.keys import leaves_below
 
 
 @contextmanager
-def snakemake_graph(*targets: str, force_all: bool = False) -> Iterator[Any]:
-    """The workflow with its graph of jobs for `targets` (default: `all`), built in this process; runs nothing."""
+def snakemake_graph(
+    *targets: str, force_all: bool = False, force: Iterable[str] = (), rules: Iterable[str] = ()
+) -> Iterator[Any]:
+    """The workflow with its graph of jobs for `targets` (default: `all`), built in this process; runs nothing.
+
+    Args:
+        targets: rules or files to make.
+        force_all: every job is due.
+        force: files whose jobs are due.
+        rules: leave all other rules out of the graph, if given.
+    """
     from snakemake.api import SnakemakeApi
     from snakemake.settings.types import (
         DAGSettings,
@@ -36,7 +43,14 @@ def snakemake_graph(*targets: str, force_all: bool = False) -> Iterator[Any]:
             deployment_settings=DeploymentSettings(),
             workflow_settings=WorkflowSettings(),
         )
-        dag_api = workflow_api.dag(DAGSettings(targets=frozenset(targets), forceall=force_all))
+        settings = DAGSettings(
+            targets=frozenset(targets),
+            forceall=force_all,
+            forcerun=frozenset(force),
+            allowed_rules=frozenset(rules),
+            max_checksum_file_size=10**12,
+        )
+        dag_api = workflow_api.dag(settings)
         workflow = dag_api.workflow_api._workflow
         # there is no public call that builds the graph and keeps it
         workflow._prepare_dag(forceall=force_all, ignore_incomplete=True, lock_warn_only=True)
@@ -47,7 +61,7 @@ def snakemake_graph(*targets: str, force_all: bool = False) -> Iterator[Any]:
 def differences() -> list[str]:
     """What the two graphs disagree on: outputs, inputs or parameters of a stage; empty if they are equal."""
     stages = dvcside.stages()
-    params = yaml.safe_load(dvcside.PARAMS.read_text(encoding="utf-8"))
+    params = dvcside.params()
     with snakemake_graph(force_all=True) as workflow:
         jobs = [job for job in workflow.dag.jobs if job.output]
         problems = []

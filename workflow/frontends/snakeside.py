@@ -82,14 +82,18 @@ def signature(path: str | Path) -> list[int] | None:
     return [found.st_mtime_ns, found.st_size]
 
 
+def metadata(path: str) -> dict[str, Any]:
+    """What Snakemake recorded when it made the file; empty if it did not."""
+    try:
+        return json.loads((METADATA / urlsafe_b64encode(path.encode()).decode()).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def made_here(path: str) -> bool:
     """Whether Snakemake's metadata speak of this very file: it made or touched it, and nothing replaced it since."""
-    key = urlsafe_b64encode(path.encode()).decode()
-    try:
-        record = json.loads((METADATA / key).read_text(encoding="utf-8"))
-        return abs(record["endtime"] - os.stat(path).st_mtime) < 0.01
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    made = metadata(path).get("endtime")
+    return made is not None and Path(path).exists() and abs(made - os.stat(path).st_mtime) < 0.01
 
 
 def touch(rules: list[str], targets: list[str]) -> None:

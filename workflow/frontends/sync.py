@@ -15,6 +15,8 @@ from typing import Any
 
 from frontends import dvcside, snakeside
 from frontends.dvcside import Stage
+from frontends.graph import snakemake_graph
+from frontends.keys import value_at
 from vldistill.files import sha256_json, write_json
 
 MEMORY = Path(".snakemake/vldistill-agreed.json")
@@ -46,7 +48,7 @@ def agree(workflow: Any) -> None:
     restarted = os.environ.pop("VLDISTILL_SYNC", None) == "agreed"
     if restarted or mode == "forced" or not dvcside.LOCK.is_file():
         return
-    memory = _Memory.load()
+    memory = Memory.load()
     if memory.current(stages, _sources_at_start):
         return
     try:
@@ -56,23 +58,33 @@ def agree(workflow: Any) -> None:
         say(f"DVC and Snakemake could not be compared, Snakemake decides alone: {error}")
 
 
-def _settle(mode: str, stages: dict[str, Stage], changed: set[str], memory: _Memory) -> None:
-    adopt = [stage for name, stage in stages.items() if name not in changed and not memory.agreed(stage)]
-    force = [
-        path
-        for name in stages
-        if name in changed
-        for path in stages[name].outputs
-        if Path(path).exists() and not memory.knows(path)
-    ]
+def to_adopt(stages: dict[str, Stage], changed: set[str], memory: Memory) -> list[Stage]:
+    """Stages that DVC proves current and Snakemake has not heard of since."""
+    return [stage for name, stage in stages.items() if name not in changed and not memory.agreed(stage)]
+
+
+def to_force(stages: dict[str, Stage], changed: set[str], memory: Memory) -> list[str]:
+    """Outputs of changed stages that Snakemake has not made itself: without metadata it takes them for current."""
+    outputs = [path for name in stages if name in changed for path in stages[name].outputs]
+    return [path for path in outputs if Path(path).exists() and not memory.knows(path)]
+
+
+def rules_due(stages: dict[str, Stage], changed: set[str]) -> list[str]:
+    """Rules whose jobs can be due, if all that is not downstream of a changed stage is taken as it is."""
+    due = dvcside.downstream(changed, stages)
+    return [*TARGETS, *(rule for name in stages if name in due for rule in stages[name].rules)]
+
+
+def _settle(mode: str, stages: dict[str, Stage], changed: set[str], memory: Memory) -> None:
+    adopt, force = to_adopt(stages, changed, memory), to_force(stages, changed, memory)
     options: list[str] = ["--forcerun", *force] if force else []
     if adopt:
         names = ", ".join(stage.name for stage in adopt)
         if mode == "dry":
             # nothing may be written now, so leave out of the graph what would be adopted
-            due = dvcside.downstream(changed, stages)
-            options += ["--allowed-rules", *TARGETS, *(rule for name in due for rule in stages[name].rules)]
+            options += ["--allowed-rules", *rules_due(stages, changed)]
             say(f"current by DVC, left out of this dry run: {names}")
+            due = dvcside.downstream(changed, stages)
             left_out = [stage for stage in adopt if stage.name not in due]
             if snakeside.asks_only_for({name for stage in left_out for name in (stage.target, *stage.outputs)}):
                 say("nothing to be done")
@@ -97,7 +109,7 @@ def record(workflow: Any, failed: bool = False) -> None:
     if not workflow.is_main_process or workflow.touch or switched_off() or dvcside.absent():
         return
     stages = dvcside.stages()
-    memory = _Memory.load()
+    memory = Memory.load()
     done = _current_outputs(workflow)
     complete = [stage for stage in stages.values() if done.issuperset(stage.outputs)]
     due = [stage for stage in complete if not memory.agreed(stage)]
@@ -116,6 +128,54 @@ def record(workflow: Any, failed: bool = False) -> None:
     memory.learn(due, sorted(done))
     if len(complete) == len(stages) and not stale:
         memory.close(_sources_at_start)
+
+
+def synchronise() -> dict[str, Any]:
+    """Both directions at once, without running a job: adopt what DVC proves current, record what Snakemake has made.
+
+    Raises:
+        RuntimeError: DVC cannot be used here, or one of the two failed.
+    """
+    if reason := dvcside.absent():
+        raise RuntimeError(f"{reason}, so there is nothing to synchronise")
+    stages = dvcside.stages()
+    memory = Memory.load()
+    changed = set(dvcside.status()) & set(stages)
+    # what DVC alone calls changed is neither's to adopt: the next run makes it again
+    foreign = dvcside.downstream(
+        {stage.name for stage in stages.values() if to_force(stages, {stage.name} & changed, memory)}, stages
+    )
+    adopt = to_adopt(stages, changed, memory)
+    if adopt:
+        snakeside.touch([rule for stage in adopt for rule in stage.rules], [stage.target for stage in adopt])
+        memory.learn(adopt, [path for stage in adopt for path in stage.outputs])
+    with snakemake_graph() as workflow:
+        done = _current_outputs(workflow)
+    due = [stage for name, stage in stages.items() if name in changed - foreign and done.issuperset(stage.outputs)]
+    if due:
+        dvcside.commit([stage.name for stage in due])
+        memory.learn(due, sorted(path for stage in due for path in stage.outputs))
+    left = sorted(changed - {stage.name for stage in due}, key=list(stages).index)
+    return {"adopted": [stage.name for stage in adopt], "recorded": [stage.name for stage in due], "due": left}
+
+
+def accept(*names: str) -> dict[str, Any]:
+    """Take the present outputs of stages as the results of the present code and parameters, in both books.
+
+    Raises:
+        RuntimeError: an output is missing, or one of the two tools failed.
+    """
+    stages = dvcside.stages()
+    chosen = [stages[name] for name in names]
+    for stage in chosen:
+        if missing := [path for path in stage.outputs if not Path(path).exists()]:
+            raise RuntimeError(f"{stage.name} has no {missing[0]} to accept. Run it: snakemake {stage.target}")
+    snakeside.touch([rule for stage in chosen for rule in stage.rules], [stage.target for stage in chosen])
+    if dvcside.absent() is None:
+        dvcside.commit(list(names))
+    memory = Memory.load()
+    memory.learn(chosen, [path for stage in chosen for path in stage.outputs])
+    return {"accepted": list(names)}
 
 
 def _current_outputs(workflow: Any) -> set[str]:
@@ -152,15 +212,17 @@ def _edited(stage: Stage) -> bool:
     )
 
 
-class _Memory:
+class Memory:
     """What the two sides agreed on last: by stage its lock entry with its outputs, by file its time and size."""
 
     def __init__(self, stages: dict[str, str], files: dict[str, Any], closed: str | None) -> None:
         self.stages, self.files, self.closed = stages, files, closed
         self.lock = dvcside.lock()
+        # no result depends on it, but the number of batches is part of Snakemake's graph and unknown to DVC
+        self.runs_per_job = value_at(dvcside.params(), "compute.runs_per_job")
 
     @classmethod
-    def load(cls) -> _Memory:
+    def load(cls) -> Memory:
         try:
             kept = json.loads(MEMORY.read_text(encoding="utf-8"))
             return cls(kept["stages"], kept["files"], kept["closed"])
@@ -168,8 +230,9 @@ class _Memory:
             return cls({}, {}, None)
 
     def seal(self, stage: Stage) -> str:
-        """Hash of the stage's lock entry and of its outputs' times and sizes."""
-        return sha256_json([self.lock.get(stage.name), [snakeside.signature(path) for path in stage.outputs]])
+        """Hash of the stage's lock entry, of its outputs' times and sizes, and of the batching of cells."""
+        outputs = [snakeside.signature(path) for path in stage.outputs]
+        return sha256_json([self.lock.get(stage.name), outputs, self.runs_per_job])
 
     def agreed(self, stage: Stage) -> bool:
         """Whether nothing happened to the stage since both sides agreed on it."""

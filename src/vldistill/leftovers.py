@@ -1,0 +1,106 @@
+"""What can be removed: run folders that nothing finds any more, and temporary files of killed processes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from vldistill import code_version, layout
+from vldistill.errors import InputError
+from vldistill.files import read_json
+from vldistill.params import Params
+from vldistill.runs import KEY, LOCK, RESULT, identity, process_start, read_owner
+
+TEMPORARY = re.compile(r"\..+\.(\d+)\.(tmp|new|old)")
+
+
+def find(params: Params, root: str | Path, *, unfinished: bool = False, others: bool = False) -> list[Path]:
+    """Everything that can go, sorted.
+
+    Run folders of another code version than the present one go: their key is never asked for again. A folder that a
+    process works in stays in any case.
+
+    Args:
+        params: the present experiment.
+        root: project root.
+        unfinished: also run folders without a result, which would be resumed.
+        others: also cells and predictions of other experiments than the present one.
+    """
+    root = Path(root)
+    scratch = layout.scratch_root(root)
+    own = _of_experiment(params, root) if others else None
+    runs = [folder for stage in code_version.SOURCES for folder in sorted((scratch / stage).glob("*/"))]
+    gone = [folder for folder in runs if not _in_use(folder) and _useless(folder, root, unfinished, own)]
+    inside = set(gone)
+    places = [path for path in (root / "results", scratch) if path.is_dir()]
+    strays = [path for place in places for path in sorted(place.rglob(".*")) if _is_stray(path)]
+    return gone + [path for path in strays if not inside.intersection(path.parents)]
+
+
+def _useless(folder: Path, root: Path, unfinished: bool, own: set[Path] | None) -> bool:
+    if not (folder / KEY).is_file():
+        return False
+    stage = folder.parent.name
+    key = read_json(folder / KEY)
+    if key.get("code") != code_version.code_version(stage, root):
+        return True
+    if unfinished and not (folder / RESULT).is_file():
+        return True
+    return own is not None and stage in ("distill", "evaluate_predict") and folder not in own
+
+
+def _of_experiment(params: Params, root: Path) -> set[Path]:
+    """Run folders of the cells and predictions of the present experiment.
+
+    Raises:
+        InputError: results that their keys are made of are missing, so that they cannot be told.
+    """
+    from vldistill.cells import vlkd_cells
+    from vldistill.distill.key import look_up
+    from vldistill.evaluate.predict import jobs
+    from vldistill.runs import folder_of
+
+    cells = vlkd_cells(params)
+    try:
+        distilled = {look_up(params, root, cell).path for cell in cells}
+        predicting = [job for cell in cells for job in jobs.cell_jobs(params, cell)] + jobs.reference_jobs(
+            params, cells
+        )
+        return distilled | {folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in predicting}
+    except InputError as error:
+        raise InputError(
+            f"what belongs to the present experiment cannot be told: {error}",
+            action="Run it first, or leave out --others",
+        ) from error
+
+
+def _in_use(folder: Path) -> bool:
+    owner = read_owner(folder / LOCK)
+    # a lock of another host counts as held: its process cannot be looked up from here
+    return owner is not None and (owner["host"] != identity()["host"] or _alive(owner["pid"], owner["started"]))
+
+
+def _alive(pid: int, started: str | None = None) -> bool:
+    found = process_start(pid)
+    return found is not None and started in (None, found)
+
+
+def _is_stray(path: Path) -> bool:
+    found = TEMPORARY.fullmatch(path.name)
+    return found is not None and not _alive(int(found[1]))
+
+
+def size(path: Path) -> int:
+    """Bytes that ``path`` takes, hard links counted once by their number of names."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size // file.stat().st_nlink for file in files)
+
+
+def remove(paths: list[Path]) -> None:
+    """Delete files and folders."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
