@@ -22,6 +22,8 @@ NEUTRAL = (
     "artifact.py",
     "cells.py",
     "code_version.py",
+    "device.py",
+    "download/fetch.py",
     "errors.py",
     "files.py",
     "layout.py",
@@ -30,33 +32,40 @@ NEUTRAL = (
     "provenance.py",
     "runs.py",
 )
-"""Modules any stage may use without depending on their text: parameters enter by value, files by content."""
+"""Modules any stage may use without depending on their text: parameters enter by value, files by content and sha256."""
+
+RECORDS = ("records/__init__.py", "records/fields.py", "records/types.py")
+TEACHER = ("models/images.py", "models/teacher.py")
+LANGUAGE_MODEL = ("models/generation.py", "models/infilling.py", "models/language_model.py")
+STORE = ("features/store.py",)
 
 SOURCES: dict[str, tuple[str, ...]] = {
-    "download": ("download", "world", "records"),
-    "pretrain": ("pretrain", "training", "models", "records"),
-    "features": ("features", "models", "records"),
-    "split": ("split", "records"),
-    "distill": ("distill", "training", "models", "features/store.py", "records"),
+    "download": ("download", "world", "records", "images.py", "models/images.py"),
+    "pretrain": ("pretrain", "training", *TEACHER, *LANGUAGE_MODEL, *STORE, "features/shards.py", *RECORDS),
+    "features": ("features", *TEACHER, *RECORDS),
+    "split": ("split", *RECORDS),
+    "distill": ("distill", "training", *TEACHER, *LANGUAGE_MODEL, "models/vlkd.py", *STORE, *RECORDS),
     "evaluate_predict": (
         "evaluate/predict",
         "evaluate/data.py",
         "evaluate/ids.py",
         "evaluate/metrics/retrieval.py",
         "training",
-        "models",
-        "features/store.py",
-        "records",
+        *TEACHER,
+        *LANGUAGE_MODEL,
+        "models/vlkd.py",
+        *STORE,
+        *RECORDS,
     ),
     "evaluate_score": (
         "evaluate/score",
         "evaluate/metrics",
         "evaluate/data.py",
         "evaluate/ids.py",
-        "records",
         "stats.py",
+        *RECORDS,
     ),
-    "report": ("report",),
+    "report": ("report", "distill/key.py", "evaluate/summary.py", "presets.py", "stats.py"),
 }
 """Stage -> source files and folders, relative to the package."""
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vldistill import artifact, layout, provenance, runs
 from vldistill.code_version import code_version
+from vldistill.device import check_device
 from vldistill.errors import InputError
 from vldistill.features import shards as shard_files
 from vldistill.features.shards import Rows, Shard
@@ -27,7 +28,6 @@ from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.params import Params
 from vldistill.progress import Progress
 from vldistill.records import read_captions
-from vldistill.training.loop import check_device
 
 DECODERS = 4
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vldistill.device import check_device
 from vldistill.errors import InputError, VldistillError
 from vldistill.params.compute import Compute
 from vldistill.params.training import Training
@@ -104,16 +105,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
-
-
-def check_device(compute: Compute) -> None:
-    """Fail early, naming what to do, when the accelerator asked for is not there."""
-    if compute.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "no CUDA device is visible to this process",
-            field="compute.device",
-            action="Set compute.device to cpu, or run on a GPU node (profile slurm)",
-        )
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
