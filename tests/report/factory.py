@@ -58,7 +58,7 @@ def score_rows(params: Params) -> list[dict[str, Any]]:
         rows += _text(named, rng, 0.1 if cell.arm == "no_replay" else 0.01)
         rows += _retrieval(named, 40 if cell.arm in ("icti_only", "no_itcl") else 71, rng)
     rows += _vqa({"arm": MAJORITY}, BLIND[MAJORITY] - 80, rng)
-    rows += _captions({"arm": RETRIEVED}, -3, rng) + _captions({"arm": "random_caption"}, -62, rng)
+    rows += _captions({"arm": RETRIEVED}, -3, rng) + _captions({"arm": "random"}, -62, rng)
     return rows + _text({"arm": BEFORE}, rng, 0.0) + _retrieval({"arm": CLIP_TEXT}, 70, rng)
 
 

@@ -104,6 +104,7 @@ def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
     numbers = found.numbers
     made = {
         "headline": results.headline(numbers, _per_task(params)),
+        "measures": results.all_measures(numbers, _per_task(params)),
         "bars": doubts.table(found.bars),
         "papers": papers.table(
             [entry for entry in papers.read(root / PAPERS) if entry.method == "vlkd"],

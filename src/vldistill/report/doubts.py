@@ -54,7 +54,7 @@ def table(bars: Sequence[Bar]) -> Table:
             {
                 "what": Cell(bar.what),
                 "value": Cell(number=bar.value, signed=True),
-                "asked": Cell((">" if bar.strict else "\u2265") + f" {bar.threshold:g}".replace("-", "\u2212")),
+                "asked": Cell((">" if bar.strict else "\u2265") + f"\u00a0{bar.threshold:g}".replace("-", "\u2212")),
                 "seeds": Cell(", ".join(f"{value:+.1f}" for value in bar.values).replace("-", "\u2212") or "\u2013"),
                 "holds": Cell(verdict, tone=f"pill {tone}"),
             }

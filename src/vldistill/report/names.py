@@ -39,6 +39,7 @@ METRICS = {
     "R@1": "R@1",
     "R@5": "R@5",
     "R@10": "R@10",
+    "rougeLsum": "ROUGE-Lsum",
     "f1": "token F1",
     "loss": "loss",
 }
@@ -49,9 +50,9 @@ ENTITIES = {
     "clip_retrieval": "nearest caption by CLIP",
     "clip_text": "CLIP\u2019s own text tower",
     "plm": "language model before distillation",
-    "random_caption": "random caption",
+    "random": "random caption",
     "most_common": "most common caption",
-    "most_common_caption": "most common caption",
+    "plm_bart_no_direct": "the same, no direct-prompt texts",
     "no_direct": "no direct-prompt texts",
 }
 CONTROLS = {"no_image": "no image", "shuffled": "wrong image"}

@@ -13,19 +13,26 @@ from vldistill.report.table import Cell, Table, of
 
 IMAGE_TASKS = (*VQA_TASKS, "coco", "nocaps")
 TEXT_TASKS = ("reading", "summary", "corpus")
+TASKS = (*IMAGE_TASKS, "retrieval", *TEXT_TASKS)
+BESIDE = "both"  # the VQA variant that is printed beside the headline's
+CAPTION_METRICS = ("Bleu_4", "METEOR", "ROUGE_L", "SPICE")
 CHIEF = ("accuracy", "CIDEr", "R@1", "rougeL", "loss")  # one metric a task, for tables of many arms
 
 
-def _usual(measures: Iterable[Measure]) -> list[Measure]:
-    """VQA accuracy in one variant only: the first, which is the headline's."""
+def _usual(measures: Iterable[Measure], beside: str | None = None) -> list[Measure]:
+    """VQA accuracy in one variant only, the first, which is the headline's; and in the variant ``beside``."""
     seen: dict[tuple[str, str], Measure] = {}
     for measure in measures:
-        seen.setdefault((measure.task, measure.metric if measure.is_vqa else measure.label), measure)
+        name = measure.metric if measure.is_vqa and measure.variant != beside else f"{measure.label} {measure.variant}"
+        seen.setdefault((measure.task, name), measure)
     return list(seen.values())
 
 
-def _of_tasks(numbers: Numbers, tasks: Sequence[str], metrics: Sequence[str] | None = None) -> list[Measure]:
-    return [m for m in _usual(numbers.measures) if m.task in tasks and (metrics is None or m.metric in metrics)]
+def _of_tasks(
+    numbers: Numbers, tasks: Sequence[str], metrics: Sequence[str] | None = None, beside: str | None = None
+) -> list[Measure]:
+    usual = _usual(numbers.measures, beside)
+    return [m for m in usual if m.task in tasks and (metrics is None or m.metric in metrics)]
 
 
 def _key(measure: Measure) -> str:
@@ -33,10 +40,25 @@ def _key(measure: Measure) -> str:
 
 
 def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
-    """Every measure of the headline arm with all that says what the number is."""
+    """The chief measures of the headline arm with all that says what each number is."""
+    return _listing(
+        numbers,
+        prompts,
+        "headline",
+        f"Zero-shot scores of the arm \u201c{words(numbers.headline)}\u201d",
+        [m for m in _of_tasks(numbers, TASKS, beside=BESIDE) if m.metric in (*CHIEF, *CAPTION_METRICS)],
+    )
+
+
+def all_measures(numbers: Numbers, prompts: dict[str, str]) -> Table:
+    """Every measure of the headline arm, all variants included."""
+    return _listing(numbers, prompts, "measures", "Every measure of the headline arm", numbers.measures)
+
+
+def _listing(numbers: Numbers, prompts: dict[str, str], name: str, title: str, measures: Sequence[Measure]) -> Table:
     rows: list[dict[str, Cell]] = []
     left_out: list[str] = []
-    for measure in _of_tasks(numbers, (*IMAGE_TASKS, "retrieval", *TEXT_TASKS)):
+    for measure in measures:
         estimate, reason = numbers.get(measure), numbers.missing(measure)
         if estimate is None and reason is None:
             continue
@@ -46,7 +68,7 @@ def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
             {
                 "task": Cell(task(measure.task)),
                 "metric": Cell(metric(measure.metric)),
-                "variant": Cell(measure.variant or "\u2013"),
+                "variant": Cell(words(measure.variant) if measure.variant else "\u2013"),
                 "split": Cell(measure.split),
                 "value": of(estimate, digits=measure.digits),
                 "n": Cell(number=estimate.n, digits=0) if estimate else Cell(),
@@ -56,8 +78,8 @@ def headline(numbers: Numbers, prompts: dict[str, str]) -> Table:
         )
     columns = [("task", "task"), ("metric", "metric"), ("variant", "variant"), ("split", "split"), ("value", "value")]
     return Table(
-        "headline",
-        f"Zero-shot scores of the arm \u201c{words(numbers.headline)}\u201d",
+        name,
+        title,
         [*columns, ("n", "n"), ("seeds", "seeds"), ("prompt", "prompt and decoding")],
         rows,
         head=("task",),
@@ -108,7 +130,7 @@ def comparison(
 def _mark_best(rows: list[dict[str, Cell]], measure: Measure) -> None:
     key = _key(measure)
     valued = [(row[key].number, row) for row in rows if row[key].number is not None]
-    if len(valued) < 2:
+    if len({number for number, _ in valued}) < 2:
         return
     best = (min if measure.lower_is_better else max)(number for number, _ in valued if number is not None)
     for number, row in valued:
@@ -136,7 +158,7 @@ def controls(numbers: Numbers) -> Table:
 def ablation(numbers: Numbers) -> Table:
     """Trained arms against the chief measure of each task."""
     pairs: list[tuple[str, str | None]] = [(arm, None) for arm in numbers.trained]
-    measures = _of_tasks(numbers, (*IMAGE_TASKS, "retrieval", *TEXT_TASKS), CHIEF)
+    measures = _of_tasks(numbers, TASKS, CHIEF)
     brief = [measure for measure in measures if measure.variant != "fine-tuned"]
     return comparison(numbers, "ablation", "Trained arms", brief, pairs, notes=("Bold: best of the column.",))
 
@@ -212,14 +234,13 @@ def kinds(numbers: Numbers, measure: Measure, prefix: str) -> Table:
         [("kind", label), *((name, name) for name in shown), ("n", "n")],
         rows,
         head=("kind",),
-        notes=(_note(numbers),),
     )
 
 
 def retention(numbers: Numbers) -> Table:
     """The language model's own text tasks before and after distillation, arm by arm."""
     texts = [m for m in _of_tasks(numbers, TEXT_TASKS, CHIEF) if numbers.get(m, BEFORE) is not None]
-    arms = [arm for arm in numbers.trained if any(numbers.get(text, arm) for text in texts)]
+    arms = [arm for arm in numbers.trained if any(numbers.get(m, arm) for m in texts if not m.lower_is_better)]
     rows = [{"arm": Cell("before distillation")} | {_key(m): _kept(numbers, m, BEFORE) for m in texts}]
     for arm in arms:
         row = {"arm": Cell(entity(arm))}
