@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from PIL import Image
+from transformers.utils import logging
 
 from vldistill.errors import InputError
 from vldistill.evaluate.predict.answers import fill
@@ -124,4 +125,5 @@ def load(path: str | Path, *, options: EvaluateVlkd | None = None, device: str =
             file=path,
             action="Distil one (make reproduce), or name another folder with --model",
         )
+    logging.disable_progress_bar()  # "Loading weights" is over before it can be read
     return Distilled(VLKD.load(path, device=device), options or EvaluateVlkd())

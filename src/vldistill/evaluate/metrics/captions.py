@@ -8,7 +8,7 @@ evaluation calls so (CIDEr-D with document frequencies of the evaluated set, hen
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypedDict
@@ -133,37 +133,37 @@ class CaptionScorer:
         flat = iter(tokenize([sets[name][key] for name in names for key in self._ids]))
         tokenized = {name: [next(flat) for _ in self._ids] for name in names}
         with ThreadPoolExecutor(2) as pool:
-            spice = pool.submit(self._spice, [caption for name in names for caption in tokenized[name]])
+            spice = pool.submit(self._spice, [tokenized[name] for name in names])
             meteor = {name: pool.submit(self._meteor.score, tokenized[name], self._references) for name in names}
             plain = {name: _plain(tokenized[name], self._references) for name in names}
             fractions, reason = spice.result()
             return {
-                name: self._assemble(plain[name], meteor[name], _part(fractions, index, len(self._ids)), reason)
-                for index, name in enumerate(names)
+                name: self._assemble(plain[name], meteor[name].result(), each, reason)
+                for name, each in zip(names, fractions, strict=True)
             }
 
-    def _spice(self, hypotheses: list[str]) -> tuple[list[float] | None, str | None]:
-        """SPICE of all sets one after the other, or why there is none."""
+    def _spice(self, sets: list[list[str]]) -> tuple[list[list[float]] | list[None], str | None]:
+        """SPICE of each set, or why there is none."""
+        nothing: list[None] = [None] * len(sets)
         if self._jars is None:
-            return None, self._spice_reason
-        references = self._references * (len(hypotheses) // len(self._references))
+            return nothing, self._spice_reason
         try:
-            return spice_scores(hypotheses, references, self._jars, cache_path(self._references, self._cache)), None
+            return spice_scores(sets, self._references, self._jars, cache_path(self._references, self._cache)), None
         except JavaError as error:
             if self._spice_required:
                 raise
-            return None, str(error)
+            return nothing, str(error)
 
     def _assemble(
         self,
         plain: dict[str, tuple[float, list[float]]],
-        meteor: Future[tuple[float, list[float]]],
+        meteor: tuple[float, list[float]],
         spice: list[float] | None,
         reason: str | None,
     ) -> CaptionScores:
         from numpy import mean
 
-        both = {**plain, "METEOR": meteor.result()}
+        both = {**plain, "METEOR": meteor}
         if spice is not None:
             both["SPICE"] = (float(mean(spice)), spice)
         metrics: dict[str, Any] = {name: both[name][0] if name in both else None for name in METRICS}
@@ -221,10 +221,6 @@ def _spice_choice(
         if mode == "required":
             raise
         return None, str(error)
-
-
-def _part(values: list[float] | None, index: int, size: int) -> list[float] | None:
-    return None if values is None else values[index * size : (index + 1) * size]
 
 
 def _plain(hypotheses: list[str], references: list[list[str]]) -> dict[str, tuple[float, list[float]]]:

@@ -20,13 +20,14 @@ from filelock import FileLock
 
 from vldistill.errors import VldistillError
 from vldistill.evaluate.metrics.java import java_version, run_java, wheel
-from vldistill.files import fsync_folder, read_json, sha256_json
+from vldistill.files import atomic_write, read_json, sha256_file, sha256_json, write_json
 
 CODE = "stanford-corenlp-3.6.0.jar"
 MODELS = "stanford-corenlp-3.6.0-models*.jar"
 ENGINE = ("rhino-engine-*.jar", "rhino-[0-9]*.jar")
 PACKAGES = ("java.lang", "java.util", "java.math", "java.net", "java.text", "java.util.concurrent")
-CACHE_FILE = "data.mdb"
+CACHE = "cache"
+DATA = "data.mdb"
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,20 @@ def find_jars(folder: str | Path | None = None) -> Jars:
 def cache_path(references: Sequence[Sequence[str]], folder: str | Path | None = None) -> Path:
     """Where the parses of a reference set are kept: its name is the hash of the set's distinct captions."""
     captions = sorted({caption for targets in references for caption in targets})
-    return Path(folder or user_cache() / "spice") / sha256_json(captions) / CACHE_FILE
+    return Path(folder or user_cache() / "spice") / sha256_json(captions) / DATA
 
 
 def spice_scores(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], jars: Jars, cache: Path | None
-) -> list[float]:
-    """SPICE F-scores of tokenised captions, as fractions; the set's SPICE is their mean.
+    sets: Sequence[Sequence[str]], references: Sequence[Sequence[str]], jars: Jars, cache: Path | None
+) -> list[list[float]]:
+    """SPICE F-scores of tokenised captions, as fractions; a set's SPICE is their mean.
+
+    Where two mergers of synonyms are equally good, SPICE takes the one its JVM's object hashes bring first. So that a
+    set's scores depend neither on what was parsed before nor on other sets, everything is parsed in one run and each
+    set scored in a run of its own.
 
     Args:
-        hypotheses: N captions.
+        sets: hypothesis sets of N captions each.
         references: N lists of one or more captions.
         jars: from `find_jars`.
         cache: file of parses from earlier runs, made or extended here; None keeps nothing.
@@ -89,32 +94,44 @@ def spice_scores(
     Raises:
         JavaError: SPICE failed.
     """
+    # the cache is LMDB, built for x86-64 only; elsewhere SPICE runs without and parses everything every time
+    cached = platform.machine().lower() in ("x86_64", "amd64")
     with tempfile.TemporaryDirectory(prefix="vldistill-spice-") as name:
         folder = Path(name)
-        items = [
-            {"image_id": str(index), "test": hypothesis, "refs": list(targets)}
-            for index, (hypothesis, targets) in enumerate(zip(hypotheses, references, strict=True))
-        ]
-        (folder / "in.json").write_text(json.dumps(items), encoding="utf-8")
-        # the cache is LMDB, built for x86-64 only; elsewhere SPICE runs without and parses all of it every time
-        keep = cache if platform.machine().lower() in ("x86_64", "amd64") else None
-        before = _check_out(keep, folder / "cache") if keep else 0
-        try:
-            answers = _run(folder, jars, keep is not None)
-        except VldistillError:
-            if not before:
-                raise
-            # a cache that an older run left damaged must not fail every later one: once more without it
-            shutil.rmtree(folder / "cache")
-            (folder / "cache").mkdir()
-            answers = _run(folder, jars, True)
-        if keep is not None:
-            _check_in(folder / "cache" / CACHE_FILE, keep)
-    scores = {item["image_id"]: item["scores"]["All"]["f"] for item in answers}
-    return [float(scores[item["image_id"]]) for item in items]
+        known = _check_out(cache, folder) if cached else set()
+        needed = dict.fromkeys(caption for group in (*references, *sets) for caption in group)
+        new = [caption for caption in needed if caption not in known]
+        if cached and new:
+            _parse(folder, jars, new)
+        items = [_items(hypotheses, references) for hypotheses in sets]
+        scores = [_run(folder, jars, each, cached) for each in items]
+        if cached and cache is not None and new:
+            _check_in(folder, cache, known.union(new))
+    return scores
 
 
-def _run(folder: Path, jars: Jars, cached: bool) -> list[dict[str, Any]]:
+def _items(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    pairs = enumerate(zip(hypotheses, references, strict=True))
+    return [{"image_id": str(index), "test": text, "refs": list(targets)} for index, (text, targets) in pairs]
+
+
+def _parse(folder: Path, jars: Jars, captions: list[str]) -> None:
+    """Parse captions into the cache, each once: SPICE itself would parse every repetition within a run."""
+    pairs = [(captions[index], captions[index + 1 : index + 2]) for index in range(0, len(captions), 2)]
+    items = _items([first for first, _ in pairs], [second or [first] for first, second in pairs])
+    try:
+        _run(folder, jars, items, True)
+    except VldistillError:
+        if not (folder / CACHE / DATA).is_file():
+            raise
+        # a cache that an older run left damaged must not fail every later one: once more from nothing
+        shutil.rmtree(folder / CACHE)
+        (folder / CACHE).mkdir()
+        _run(folder, jars, items, True)
+
+
+def _run(folder: Path, jars: Jars, items: list[dict[str, Any]], cached: bool) -> list[float]:
+    (folder / "in.json").write_text(json.dumps(items), encoding="utf-8")
     opens = [
         word
         for package in PACKAGES
@@ -124,31 +141,33 @@ def _run(folder: Path, jars: Jars, cached: bool) -> list[dict[str, Any]]:
     home = wheel() / "spice"
     path = os.pathsep.join([str(home / "spice-1.0.jar"), str(home / "lib" / "*"), *map(str, jars.paths)])
     arguments = [*opens, "-Xmx2G", "-cp", path, "edu.anu.spice.SpiceScorer", "in.json"]
-    arguments += ["-cache", "cache"] if cached else []
+    arguments += ["-cache", CACHE] if cached else []
     run_java([*arguments, "-out", "out.json", "-subset", "-silent"], what="SPICE", cwd=folder)
-    answers: list[dict[str, Any]] = read_json(folder / "out.json")
-    return answers
+    scores = {item["image_id"]: item["scores"]["All"]["f"] for item in read_json(folder / "out.json")}
+    return [float(scores[item["image_id"]]) for item in items]
 
 
-def _check_out(cache: Path, folder: Path) -> int:
-    """Copy the kept parses to ``folder`` on node-local disk (LMDB does not work on network file systems)."""
-    folder.mkdir()
-    if not cache.is_file():
-        return 0
-    shutil.copyfile(cache, folder / CACHE_FILE)
-    return cache.stat().st_size
+def _check_out(cache: Path | None, folder: Path) -> set[str]:
+    """Copy the kept parses to node-local disk (LMDB does not work on network file systems); what they are of."""
+    (folder / CACHE).mkdir()
+    if cache is None or not cache.is_file():
+        return set()
+    with FileLock(cache.with_suffix(".lock")):
+        shutil.copyfile(cache, folder / CACHE / DATA)
+        listing = cache.with_suffix(".json")
+        listed = read_json(listing) if listing.is_file() else {}
+    # a list that belongs to another state of the file is no use; then everything is looked up again
+    return set(listed["captions"]) if listed.get("sha256") == sha256_file(folder / CACHE / DATA) else set()
 
 
-def _check_in(grown: Path, cache: Path) -> None:
+def _check_in(folder: Path, cache: Path, captions: set[str]) -> None:
     """Put the parses back, whole or not at all; of two writers the one that knows more wins."""
     cache.parent.mkdir(parents=True, exist_ok=True)
+    grown = folder / CACHE / DATA
+    listing = cache.with_suffix(".json")
     with FileLock(cache.with_suffix(".lock")):
-        if cache.is_file() and cache.stat().st_size >= grown.stat().st_size:
+        if listing.is_file() and len(read_json(listing)["captions"]) > len(captions):
             return
-        temporary = cache.with_name(f".{cache.name}.{os.getpid()}.tmp")
-        try:
-            shutil.copyfile(grown, temporary)
-            os.replace(temporary, cache)
-            fsync_folder(cache.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with atomic_write(cache, "wb") as out, grown.open("rb") as source:
+            shutil.copyfileobj(source, out)
+        write_json(listing, {"sha256": sha256_file(grown), "captions": sorted(captions)})

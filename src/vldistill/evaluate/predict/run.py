@@ -75,7 +75,9 @@ def _model_of(job: Job) -> tuple[str | None, str, int | None]:
 
 def _run(job: Job, bench: Bench, run: RunFolder) -> None:
     wall, cpu = time.monotonic(), cpu_seconds()
-    output = bench.predict(job, run.path)
+    compute = bench.params.compute
+    with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
+        output = bench.predict(job, run.path)
     kind = kind_of(job.task)
     (write_json if kind == "json" else write_jsonl)(run.path / PREDICTIONS[kind], output.rows)
     took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
