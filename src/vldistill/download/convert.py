@@ -13,6 +13,7 @@ from PIL import Image
 from vldistill.errors import InputError
 from vldistill.images import CorruptImage, decode
 from vldistill.records import Record, cc3m, coco, nocaps, okvqa, text, vqa
+from vldistill.records.places import ImageFile
 
 SETS = ("cc3m", "coco", "nocaps", "vqav2", "okvqa", "domains", "corpus", "reading", "summary")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold: bytes must not depend on when it was made
@@ -23,7 +24,7 @@ class Converted:
     """What a data set holds: records, image files by key, and counts for the manifest."""
 
     records: Sequence[Record]
-    images: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, ImageFile] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -60,7 +61,7 @@ def convert(dataset: str, folder_of: Callable[[str], Path], least_found: float) 
     return Converted(readers[dataset](folder))
 
 
-def write_images(archive: Path, images: Mapping[str, Path], resize: int | None) -> None:
+def write_images(archive: Path, images: Mapping[str, ImageFile], resize: int | None) -> None:
     """Store the image files uncompressed under their keys, in the order of the keys.
 
     Args:
@@ -73,7 +74,7 @@ def write_images(archive: Path, images: Mapping[str, Path], resize: int | None) 
         for key in sorted(images):
             entry = zipfile.ZipInfo(key, EPOCH)
             entry.external_attr = 0o644 << 16
-            data = images[key].read_bytes()
+            data = images[key].read()
             target.writestr(entry, data if resize is None else shrink(data, key, resize))
 
 

@@ -1,15 +1,20 @@
 """Conceptual Captions: ``Train_GCC-training.tsv`` (caption, tab, address; no header) and ``images/``.
 
 An image's file name is made from its address (`image_name`), so that it does not depend on the order of rows. Rows of
-one address are captions of one image.
+one address are captions of one image. img2dataset's shards are read as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
+import tarfile
 from pathlib import Path
 
 from vldistill.errors import InputError
+from vldistill.records.fields import Row
+from vldistill.records.places import ImageFile, find
 from vldistill.records.types import CaptionRecord
 
 PAIRS = "Train_GCC-training.tsv"
@@ -56,7 +61,7 @@ def _pair(line: bytes, file: Path, number: int) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def read(folder: Path, least_found: float) -> tuple[list[CaptionRecord], dict[str, Path], dict[str, int]]:
+def read(folder: Path, least_found: float) -> tuple[list[CaptionRecord], dict[str, ImageFile], dict[str, int]]:
     """Read the pairs whose images were got.
 
     Args:
@@ -69,27 +74,49 @@ def read(folder: Path, least_found: float) -> tuple[list[CaptionRecord], dict[st
     Raises:
         InputError: a broken file, or too many missing images; names the file and the first missing image.
     """
-    file = folder / PAIRS
+    file = find(folder, PAIRS)
     pairs = read_pairs(file)
-    records, images, missing = [], {}, []
-    for url, captions in pairs.items():
-        key = image_name(url)
-        path = folder / IMAGES / key
-        if not path.is_file():
-            missing.append((url, path))
-            continue
-        images[key] = path
-        records.append(CaptionRecord(path.stem, key, captions, "train"))
+    there = _shard_images(folder / IMAGES) | _single_images(folder / IMAGES)
+    images = {key: there[key] for url in pairs if (key := image_name(url)) in there}
+    missing = [url for url in pairs if image_name(url) not in there]
     if len(images) < least_found * len(pairs) or not images:
-        url, path = missing[0] if missing else ("none", folder / IMAGES)
         raise InputError(
-            f"{len(missing)} of {len(pairs)} images are missing, the first is {path}",
+            f"{len(missing)} of {len(pairs)} images are missing from {folder / IMAGES}",
             file=file,
-            record=url,
+            record=missing[0] if missing else None,
             field="url",
             action=f"Fetch the images, or lower download.least_found ({least_found})",
         )
+    records = [
+        CaptionRecord(key.removesuffix(".jpg"), key, captions, "train")
+        for url, captions in pairs.items()
+        if (key := image_name(url)) in images
+    ]
     return records, images, {"addresses": len(pairs), "found": len(images)}
+
+
+def _single_images(folder: Path) -> dict[str, ImageFile]:
+    return {path.name: ImageFile(path) for path in folder.glob("*.jpg")}
+
+
+def _shard_images(folder: Path) -> dict[str, ImageFile]:
+    """The images in img2dataset's shards: ``NNNNN.tar`` with ``KEY.jpg`` and ``KEY.json``, whose ``url`` names it."""
+    images: dict[str, ImageFile] = {}
+    for shard in sorted(folder.glob("*.tar")):
+        try:
+            with tarfile.open(shard) as archive:
+                members = {member.name: member for member in archive if member.isfile()}
+                for name, member in members.items():
+                    picture = members.get(f"{name.removesuffix('.json')}.jpg")
+                    if not name.endswith(".json") or picture is None:
+                        continue
+                    row = Row(json.load(archive.extractfile(member) or io.BytesIO()), shard, name)
+                    images[image_name(row.text("url"))] = ImageFile(shard, picture.offset_data, picture.size)
+        except (tarfile.TarError, ValueError, EOFError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"broken shard: {error}", file=shard, action="Make it again with img2dataset") from None
+    return images
 
 
 def _row_error(file: Path, line: int, problem: str, field: str | None = None) -> InputError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.records.fields import Row, Unique, document
-from vldistill.records.places import find, find_image, image_folders
+from vldistill.records.places import ImageFile, find, find_image, image_folders
 from vldistill.records.types import CaptionRecord
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
@@ -56,7 +56,7 @@ def image_names(folder: Path) -> dict[int, str]:
     }
 
 
-def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, Path]]:
+def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, ImageFile]]:
     """Read COCO with Karpathy's splits.
 
     Returns:

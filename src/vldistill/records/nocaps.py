@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vldistill.records.coco import read_caption_file
-from vldistill.records.places import find, find_image, image_folders
+from vldistill.records.places import ImageFile, find, find_image, image_folders
 from vldistill.records.types import CaptionRecord
 
 CAPTIONS = "nocaps_val_4500_captions.json"
@@ -23,7 +23,7 @@ def image_domains(folder: Path) -> dict[int, tuple[str, str]]:
     return {number: (row.text("file_name"), row.choice("domain", DOMAINS)) for number, row in images.items()}
 
 
-def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, Path]]:
+def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, ImageFile]]:
     """Read NoCaps.
 
     Returns:

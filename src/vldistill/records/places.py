@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vldistill.errors import InputError
@@ -26,7 +27,7 @@ def image_folders(folder: Path, name: str) -> list[Path]:
     return [place / name for place in (folder, *_below(folder)) if (place / name).is_dir()]
 
 
-def find_image(row: Row, folders: Sequence[Path], key: str, field: str) -> Path:
+def find_image(row: Row, folders: Sequence[Path], key: str, field: str) -> ImageFile:
     """The image file ``key`` in one of ``folders``.
 
     Raises:
@@ -34,10 +35,25 @@ def find_image(row: Row, folders: Sequence[Path], key: str, field: str) -> Path:
     """
     for folder in folders:
         if (folder / key).is_file():
-            return folder / key
+            return ImageFile(folder / key)
     where = ", ".join(map(str, folders)) or "any image folder"
     raise row.error(f"the image {key} is missing from {where}", field, "Fetch or unpack the images again")
 
 
 def _below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """The bytes of an image: a file of its own, or ``size`` bytes at ``offset`` of a shard."""
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+    def read(self) -> bytes:
+        """The image file's content."""
+        with open(self.path, "rb") as handle:
+            handle.seek(self.offset)
+            return handle.read(self.size)

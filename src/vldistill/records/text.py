@@ -12,6 +12,7 @@ from pathlib import Path
 from vldistill.errors import InputError
 from vldistill.files import read_jsonl
 from vldistill.records.fields import Row, Unique
+from vldistill.records.places import find
 from vldistill.records.types import SPLITS, TextRecord
 
 CORPUS = "corpus.jsonl"
@@ -24,7 +25,7 @@ def read_corpus(folder: Path) -> list[TextRecord]:
         InputError: names file, line and field.
     """
     return _read(
-        folder / CORPUS, lambda row: TextRecord(row.text("id"), row.text("text"), None, row.text("kind"), "train")
+        find(folder, CORPUS), lambda row: TextRecord(row.text("id"), row.text("text"), None, row.text("kind"), "train")
     )
 
 
@@ -49,7 +50,7 @@ def read_summary(folder: Path) -> list[TextRecord]:
 
 def _read_task(folder: Path, record: Callable[[str, Row], TextRecord]) -> list[TextRecord]:
     ids = Unique()
-    return [made for split in SPLITS for made in _read(folder / f"{split}.jsonl", partial(record, split), ids)]
+    return [made for split in SPLITS for made in _read(find(folder, f"{split}.jsonl"), partial(record, split), ids)]
 
 
 def _read(file: Path, record: Callable[[Row], TextRecord], ids: Unique | None = None) -> list[TextRecord]:

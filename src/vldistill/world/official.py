@@ -168,7 +168,7 @@ def _caption_file(entries: Sequence[dict[str, Any]], side: int) -> dict[str, Any
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for entry in entries:
-        extra = {key: entry[key] for key in ("domain", "open_images_id") if key in entry}
+        extra: dict[str, Any] = {key: entry[key] for key in ("domain", "open_images_id") if key in entry}
         url = f"{ADDRESS}/images/{entry['file_name']}"
         images.append(
             {

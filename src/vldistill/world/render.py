@@ -30,15 +30,18 @@ COLORS = {
 TONES = {"white": 232.0, "gray": 138.0, "black": 34.0}
 CONTRAST = 26.0  # of the background's pattern, in grey levels
 WALL = (120.0, 80.0, 50.0)
-WALL_WIDTH = 0.13  # of the image side
-# Centres of the objects in the free area, in units of its side, by count.
+WALL_WIDTH = 0.085  # of the image side
+# Centres of the objects by count, in units of the image side; they reach the wall but never hide it.
 PLACES = {
     "one": ((0.5, 0.5),),
-    "two": ((0.27, 0.3), (0.73, 0.7)),
-    "three": ((0.26, 0.27), (0.74, 0.27), (0.5, 0.73)),
+    "two": ((0.29, 0.29), (0.71, 0.71)),
+    "three": ((0.27, 0.28), (0.73, 0.28), (0.5, 0.73)),
 }
 # Radii in units of the image side: size is absolute for two and three, a lone object may be larger.
-RADII = {("one", "big"): 0.31, ("one", "small"): 0.17, ("big",): 0.205, ("small",): 0.145}
+RADII = {("one", "big"): 0.31, ("one", "small"): 0.17, ("big",): 0.195, ("small",): 0.14}
+# A dark rim makes the step at an object's edge the same on every background.
+OUTLINE = 15.0
+OUTLINE_WIDTH = 0.027  # of the image side
 DRAWS = 32  # uniform numbers an image may use before its pixel noise
 
 Floats = NDArray[np.float32]
@@ -65,8 +68,8 @@ def _batch(scenes: Sequence[Scene], params: WorldParams, name: str, start: int) 
         generator.standard_normal(out=noise[row], dtype=np.float32)
     draws *= params.jitter
     picture = _background(scenes, side, draws[:, :6])
-    _draw_objects(picture, scenes, side, draws[:, 6:])
     _draw_wall(picture, scenes, side, draws[:, :6])
+    _draw_objects(picture, scenes, side, draws[:, 6:])
     picture += params.noise * noise
     return np.clip(picture, 0, 255).round().astype(np.uint8)
 
@@ -119,26 +122,18 @@ def _draw_objects(picture: Floats, scenes: Sequence[Scene], side: int, draws: Fl
     for place in range(int(counts.max())):
         rows = np.flatnonzero(counts > place)
         own = draws[rows, 4 + 4 * place : 8 + 4 * place]
-        radius = radii[rows] * (1 + 0.07 * own[:, 2])
+        radius = radii[rows] * (1 + 0.05 * own[:, 2])
         # a lone object has room to stand anywhere
-        spread = np.where(counts[rows] == 1, 0.13, 0.035)[:, None] * side
-        centre = _centres([scenes[int(row)] for row in rows], place, side) + spread * own[:, :2]
-        angle = 0.2 * own[:, 3]
+        spread = np.where(counts[rows] == 1, 0.05, 0.015)[:, None] * side
+        middle = side * np.array([PLACES[scenes[int(row)].count][place] for row in rows], np.float32)
+        centre = middle + spread * own[:, :2]
+        angle = 0.12 * own[:, 3]
         dx, dy = x[None] - centre[:, 0, None, None], y[None] - centre[:, 1, None, None]
         cos, sin = (f(angle)[:, None, None] / radius[:, None, None] for f in (np.cos, np.sin))
         across, down = cos * dx + sin * dy, cos * dy - sin * dx
         column = np.clip((across / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
         level = np.clip((down / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
-        cover = np.clip(tables[shapes[rows, None, None], level, column] * radius[:, None, None] + 0.5, 0, 1)[..., None]
-        picture[rows] = picture[rows] * (1 - cover) + colors[rows, None, None, :] * cover
-
-
-def _centres(scenes: Sequence[Scene], place: int, side: int) -> Floats:
-    """Centres (x, y) in pixels of the objects number ``place``, in the area the wall leaves free: [scene, 2]."""
-    wall = WALL_WIDTH * side
-    origins = {"left": (wall, 0.0), "right": (0.0, 0.0), "top": (0.0, wall), "bottom": (0.0, 0.0)}
-    origin = np.array([origins[scene.side] for scene in scenes])
-    upright = np.array([scene.side in ("left", "right") for scene in scenes])
-    free = side - wall * np.stack([upright, ~upright], axis=1)
-    where = np.array([PLACES[scene.count][place] for scene in scenes])
-    return np.asarray(origin + where * free, np.float32)
+        depth = (tables[shapes[rows, None, None], level, column] * radius[:, None, None])[..., None]
+        for color, edge in ((np.float32(OUTLINE), OUTLINE_WIDTH * side), (colors[rows, None, None, :], 0.0)):
+            cover = np.clip(depth + edge + 0.5, 0, 1)
+            picture[rows] = picture[rows] * (1 - cover) + color * cover

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vldistill.world.concepts import VALUES
 
-SIDE = 192
-EXTENT = 1.25  # a table covers [-EXTENT, EXTENT]^2; the shapes reach about 1
+SIDE = 224
+EXTENT = 1.5  # a table covers [-EXTENT, EXTENT]^2; the shapes reach about 1, the rest is room for the rim
 
 Floats = NDArray[np.float32]
 Inside = NDArray[np.bool_]
