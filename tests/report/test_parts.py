@@ -33,7 +33,7 @@ def test_ticks_span_the_values_evenly(first: float, second: float) -> None:
     reach = max(abs(low), abs(high), 1e-6)
     assert found[0] <= low + 1e-9 * reach
     assert found[-1] >= high - 1e-9 * reach
-    assert len(found) <= 12
+    assert 2 <= len(found) <= 12
     assert all(step == pytest.approx(steps[0], rel=1e-3) for step in steps)
 
 
@@ -50,6 +50,20 @@ def test_charts_are_well_formed_and_say_their_values(values: list[tuple[str, flo
     assert all(f"{mark.value:.1f}" in title for mark, title in zip(marks, titles, strict=True))
     rows = [("row", marks)]
     assert len(ElementTree.fromstring(svg.dots(rows, label="d", axis="x")).findall(".//title")) == len(marks)
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 41.5])
+def test_charts_of_one_value_have_a_scale(value: float) -> None:
+    marks = [svg.Mark("a", value), svg.Mark("b", value)]
+    line = svg.Line("a", [(1, value), (2, value)])
+    for chart in (
+        svg.bars(marks, label="x", axis="x"),
+        svg.dots([("r", marks)], label="x", axis="x"),
+        svg.lines([line], label="x", x_axis="x", y_axis="y"),
+        svg.lines([svg.Line("a", [(1, value)])], label="x", x_axis="x", y_axis="y"),
+    ):
+        assert "nan" not in chart
+        ElementTree.fromstring(chart)
 
 
 def test_lines_stay_inside_the_frame() -> None:
