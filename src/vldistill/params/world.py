@@ -10,7 +10,7 @@ from vldistill.params.base import Section
 class Sizes(Section):
     """How much of everything is rendered."""
 
-    cc3m: int = Field(5000, ge=8, description="Images for distillation (CC3M-style pairs).")
+    cc3m: int = Field(6000, ge=8, description="Images for distillation (CC3M-style pairs).")
     captions: int = Field(5, ge=1, le=20, description="Captions of each distillation image.")
     coco_train: int = Field(
         500, ge=4, description="COCO-style images of train2014; their questions are the dev questions."

@@ -124,7 +124,7 @@ def _draw_objects(picture: Floats, scenes: Sequence[Scene], side: int, draws: Fl
         own = draws[rows, 4 + 4 * place : 8 + 4 * place]
         radius = radii[rows] * (1 + 0.05 * own[:, 2])
         # a lone object has room to stand anywhere
-        spread = np.where(counts[rows] == 1, 0.05, 0.015)[:, None] * side
+        spread = np.where(counts[rows] == 1, 0.035, 0.015)[:, None] * side
         middle = side * np.array([PLACES[scenes[int(row)].count][place] for row in rows], np.float32)
         centre = middle + spread * own[:, :2]
         angle = 0.12 * own[:, 3]

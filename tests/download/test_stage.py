@@ -1,0 +1,177 @@
+"""The stage as a whole: artifacts whose bytes depend on the parameters only."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from vldistill import layout
+from vldistill.artifact import fingerprint, read_manifest, verify
+from vldistill.download import SETS, official, run
+from vldistill.errors import InputError
+from vldistill.files import read_json, sha256_file
+from vldistill.images import open_images
+from vldistill.params import Params
+from vldistill.params.download import Download
+from vldistill.params.world import World as WorldParams
+from vldistill.records import read_captions, read_questions, read_texts
+
+READ = {
+    **dict.fromkeys(("cc3m", "coco", "nocaps"), read_captions),
+    **dict.fromkeys(("vqav2", "okvqa", "domains"), read_questions),
+    **dict.fromkeys(("corpus", "reading", "summary"), read_texts),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_set_becomes_a_sound_artifact(params, tmp_path, name):
+    folder = run(params, tmp_path, name)
+    assert folder == layout.download(tmp_path, name)
+    manifest = verify(folder)
+    records = READ[name](folder)
+    assert manifest["meta"]["records"] == len(records) > 0
+    assert ("images.zip" in manifest["files"]) == (name in ("cc3m", "coco", "nocaps"))
+    assert read_json(layout.run_record(folder))["stage"] == "download"
+    if "images.zip" in manifest["files"]:
+        with open_images(folder) as images:
+            assert images.keys == sorted(record.image for record in records)
+            assert images.read(records[0].image).size == (48, 48)
+
+
+def test_bytes_depend_on_the_parameters_only(params, tmp_path):
+    prints = {}
+    for place in ("one", "two"):
+        root = tmp_path / place
+        prints[place] = {name: fingerprint(run(params, root, name)) for name in SETS}
+        time.sleep(1.1)  # zip files keep times to two seconds
+    assert prints["one"] == prints["two"]
+    other = params.model_copy(update={"world": params.world.model_copy(update={"seed": 1})})
+    changed = {name: fingerprint(run(other, tmp_path / "one", name)) for name in SETS}
+    assert all(changed[name] != prints["one"][name] for name in SETS)
+
+
+def test_the_world_is_rendered_once_for_all_sets(params, tmp_path):
+    folder = official(params, tmp_path, "coco")
+    stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
+    for name in SETS:
+        official(params, tmp_path, name)
+    assert stamps == {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
+
+
+def test_no_evaluation_image_repeats_a_combination_seen_in_training(monkeypatch, params, tmp_path):
+    """Full default sizes; the scenes are caught where they are drawn, just before they become pixels."""
+    from vldistill.world import official as writers
+    from vldistill.world.scenes import DOMAINS, World
+
+    drawn = {}
+    monkeypatch.setattr(writers, "_write_images", lambda world, scenes, name, paths: drawn.update({name: list(scenes)}))
+    world = World(WorldParams())
+    writers.write_cc3m(world, tmp_path / "cc3m")
+    writers.write_coco(world, tmp_path / "coco")
+    held_out = writers.write_nocaps(world, tmp_path / "nocaps")
+    trained = set(drawn["cc3m"])
+    sets = {name: set(scenes) for name, scenes in drawn.items() if name != "cc3m"}
+    assert sets.keys() == {"coco-train", "coco-val", "coco-test", "nocaps"}
+    assert all(len(scenes) > 400 and not scenes & trained for scenes in sets.values())
+    assert not (sets["coco-train"] | sets["coco-val"]) & (sets["coco-test"] | sets["nocaps"])
+    # pairs: never-seen ones are in no training image, rare ones in few, seen ones in many
+    counts: dict[str, list[int]] = {kind: [] for kind in DOMAINS.values()}
+    for pair, kind in world.pair_class.items():
+        counts[kind].append(sum(scene.pair == pair for scene in drawn["cc3m"]))
+    assert max(counts["never"]) == 0
+    assert min(counts["rare"]) > 0 and max(counts["rare"]) * 3 < min(counts["seen"])
+    domains = [kind for kind in DOMAINS.values() for _ in range(world.params.sizes.nocaps)]
+    assert [world.pair_class[scene.pair] for scene in held_out.values()] == domains
+    assert all(world.pair_class[scene.pair] == "seen" for scene in sets["coco-test"])
+
+
+def test_a_killed_rendering_starts_again_and_ends_alike(params, tmp_path):
+    """kill -9 while the world is written: the half-made folder is never taken for a finished one."""
+    sizes = params.world.sizes.model_copy(update={"cc3m": 600})
+    params = params.model_copy(update={"world": params.world.model_copy(update={"sizes": sizes})})
+    expected = fingerprint(run(params, tmp_path / "calm", "cc3m"))
+    root = tmp_path / "killed"
+    (root / "params").mkdir(parents=True)
+    (root / "params.json").write_text(params.model_dump_json())
+    code = (
+        "import sys; from vldistill.params import Params; from vldistill.download import run;"
+        f"run(Params.model_validate_json(open({str(root / 'params.json')!r}).read()), {str(root)!r}, 'cc3m')"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code])
+    while not list((root / "scratch").rglob("*.jpg")):
+        assert child.poll() is None
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert not layout.download(root, "cc3m").exists()
+    assert fingerprint(run(params, root, "cc3m")) == expected
+
+
+def test_larger_images_are_scaled_down_and_broken_ones_kept(params, tmp_path):
+    folder = official(params, tmp_path, "nocaps")
+    broken = sorted(folder.rglob("*.jpg"))[0]
+    broken.write_bytes(b"no image")
+    small = params.model_copy(update={"download": Download(resize=24)})
+    with open_images(run(small, tmp_path, "nocaps")) as images:
+        assert images.read_bytes(broken.name) == b"no image"
+        assert {images.read(key).size for key in images.keys if key != broken.name} == {(24, 24)}
+
+
+def test_a_broken_official_file_leaves_the_old_artifact_alone(params, tmp_path):
+    folder = run(params, tmp_path, "corpus")
+    before = sha256_file(folder / "records.jsonl")
+    (official(params, tmp_path, "corpus") / "corpus.jsonl").write_text("{")
+    with pytest.raises(InputError, match=r"corpus\.jsonl, record line 1"):
+        run(params, tmp_path, "corpus")
+    assert sha256_file(folder / "records.jsonl") == before and verify(folder)
+
+
+def test_unknown_set(params, tmp_path):
+    with pytest.raises(InputError, match="Known: cc3m"):
+        run(params, tmp_path, "imagenet")
+
+
+def test_files_of_the_registry_go_through_the_same_readers(params, tmp_path, monkeypatch):
+    """Files a user supplies, in the layout of unpacked archives, give the records that rendering gave."""
+    rendered = {name: run(params, tmp_path / "world", name) for name in ("coco", "vqav2")}
+    data = tmp_path / "data"
+    places = {
+        "coco": {
+            "train2014": "train2014/train2014",
+            "val2014": "val2014/val2014",
+            "annotations": "annotations_trainval2014/annotations",
+            "dataset_coco.json": "caption_datasets/dataset_coco.json",
+        },
+        "vqav2": {
+            "v2_OpenEnded_mscoco_train2014_questions.json": "v2_Questions_Train_mscoco",
+            "v2_OpenEnded_mscoco_val2014_questions.json": "v2_Questions_Val_mscoco",
+            "v2_mscoco_train2014_annotations.json": "v2_Annotations_Train_mscoco",
+            "v2_mscoco_val2014_annotations.json": "v2_Annotations_Val_mscoco",
+        },
+    }
+    for name, moves in places.items():
+        source = official(params, tmp_path / "world", name)
+        for path, target in moves.items():
+            (data / name / target).parent.mkdir(parents=True, exist_ok=True)
+            if (source / path).is_dir():
+                shutil.copytree(source / path, data / name / target)
+            elif name == "coco":
+                shutil.copy(source / path, data / name / target)
+            else:
+                (data / name / target).mkdir()
+                shutil.copy(source / path, data / name / target / path)
+    from vldistill.download import registry
+
+    monkeypatch.setattr(registry, "materialise", lambda name, root: data / name)
+    real = params.model_copy(update={"download": Download(source="registry")})
+    for name, folder in rendered.items():
+        got = run(real, tmp_path / "real", name)
+        assert read_manifest(got)["files"] == read_manifest(folder)["files"]
+
+
+def test_params_of_the_defaults_are_the_miniature():
+    assert Params().download.source == "world"
