@@ -39,14 +39,14 @@ class Line:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Two or more, about ``count``, round numbers (1, 2, 2.5, 5 times a power of ten) that span [low, high]."""
-    span = (high - low) or abs(high) or 1.0
-    high = max(high, low + span)  # all values equal: an axis needs a length all the same
+    span = high - low
+    if span < 1e-9 * max(abs(low), abs(high), 1e-3):  # equal but for rounding: an axis needs a length all the same
+        span = max(abs(high), 1.0)
     rough = span / max(count, 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
+    exponent = math.floor(math.log10(rough))
+    step = next(m * 10.0**exponent for m in (1, 2, 2.5, 5, 10) if m * 10.0**exponent >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    last = max(last, first + 1)  # equal values (all zero, say) still need a scale
-    return [round(index * step, 12) for index in range(first, last + 1)]
+    return [round(index * step, 2 - exponent) for index in range(first, max(last, first + 1) + 1)]
 
 
 def number(value: float) -> str:
