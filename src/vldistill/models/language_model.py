@@ -25,6 +25,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from vldistill.errors import InputError
 from vldistill.models.generation import generate_beams, generate_greedy
 from vldistill.models.infilling import bart_source, draw_spans, t5_pair
+from vldistill.models.tokenizer_files import save_tokenizer
 
 IGNORED = -100
 
@@ -221,7 +222,7 @@ class LanguageModel(nn.Module, ABC):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
 
 
 class Bart(LanguageModel):

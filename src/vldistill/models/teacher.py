@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_json
+from vldistill.models.tokenizer_files import save_tokenizer
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -204,7 +205,7 @@ def save_teacher(
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS)
     if tokenizer is not None:
-        tokenizer.save_pretrained(str(folder))
+        save_tokenizer(tokenizer, folder)
     write_json(folder / CONFIG, {"model_cfg": dict(model_cfg), "preprocess_cfg": dict(preprocess)})
 
 
