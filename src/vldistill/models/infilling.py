@@ -9,6 +9,7 @@ Spans are drawn over tokens, not over whole words: our choice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,6 +45,37 @@ def draw_spans(length: int, rng: np.random.Generator, *, mask_ratio: float, span
         spans.append((gap + shift, gap + shift + lengths[at]))
         shift += lengths[at]
     return _merged(spans)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """How texts are corrupted.
+
+    Attributes:
+        mask_ratio: share of tokens to mask.
+        span: mean span length in tokens (Poisson).
+        whole: share of texts that are masked as a whole, so that nothing but a mask is left.
+        tail: share of texts of which only the end is masked, so that it is written from the whole rest: our choice,
+            near to the sequential denoiser of UL2 (Tay et al. 2022, arXiv 2205.05131).
+        tail_span: mean length of such an end in tokens (Poisson, at least 1).
+    """
+
+    mask_ratio: float = 0.3
+    span: float = 3.0
+    whole: float = 0.0
+    tail: float = 0.0
+    tail_span: float = 1.0
+
+
+def text_spans(length: int, rng: np.random.Generator, corruption: Corruption, *, empty: bool) -> list[Span]:
+    """The spans of one text of ``length`` tokens; ``empty`` as in `draw_spans`."""
+    kind = rng.random()
+    if kind < corruption.whole:
+        return [(0, length)]
+    if kind < corruption.whole + corruption.tail and length:
+        end = min(length, max(1, int(rng.poisson(corruption.tail_span))))
+        return [(length - end, length)]
+    return draw_spans(length, rng, mask_ratio=corruption.mask_ratio, span=corruption.span, empty=empty)
 
 
 def _merged(spans: list[Span]) -> list[Span]:

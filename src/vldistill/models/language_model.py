@@ -24,7 +24,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from vldistill.errors import InputError
 from vldistill.models.generation import generate_beams, generate_greedy
-from vldistill.models.infilling import bart_source, draw_spans, t5_pair
+from vldistill.models.infilling import Corruption, bart_source, t5_pair, text_spans
 from vldistill.models.tokenizer_files import save_tokenizer
 
 IGNORED = -100
@@ -85,9 +85,7 @@ class LanguageModel(nn.Module, ABC):
         """A fresh norm that gives foreign states (such as projected image tokens) the scale of this encoder's."""
 
     @abstractmethod
-    def corrupt_ids(
-        self, ids: Sequence[Sequence[int]], rng: np.random.Generator, *, mask_ratio: float, span: float, whole: float
-    ) -> Corrupted:
+    def corrupt_ids(self, ids: Sequence[Sequence[int]], rng: np.random.Generator, **how: float) -> Corrupted:
         """As `corrupt`, for texts that are already ids without special tokens (see `ids`)."""
 
     @abstractmethod
@@ -139,25 +137,15 @@ class LanguageModel(nn.Module, ABC):
         )
         return loss.view(labels.shape) if per_token else loss
 
-    def corrupt(
-        self,
-        texts: Sequence[str],
-        rng: np.random.Generator,
-        *,
-        mask_ratio: float = 0.3,
-        span: float = 3.0,
-        whole: float = 0.0,
-    ) -> Corrupted:
+    def corrupt(self, texts: Sequence[str], rng: np.random.Generator, **how: float) -> Corrupted:
         """Corrupt texts by infilling in this model's own scheme.
 
         Args:
             texts: B texts.
             rng: the only source of chance.
-            mask_ratio: share of tokens to mask.
-            span: mean span length in tokens.
-            whole: share of texts that are masked as a whole, so that nothing but a mask is left.
+            how: fields of `vldistill.models.infilling.Corruption`.
         """
-        return self.corrupt_ids(self.ids(texts), rng, mask_ratio=mask_ratio, span=span, whole=whole)
+        return self.corrupt_ids(self.ids(texts), rng, **how)
 
     @torch.inference_mode()
     def generate(
@@ -245,17 +233,11 @@ class Bart(LanguageModel):
     def with_specials(self, ids: Sequence[int]) -> list[int]:
         return [int(self.tokenizer.bos_token_id), *ids, int(self.tokenizer.eos_token_id)]  # type: ignore[arg-type]
 
-    def corrupt_ids(
-        self, ids: Sequence[Sequence[int]], rng: np.random.Generator, *, mask_ratio: float, span: float, whole: float
-    ) -> Corrupted:
-        mask_id = int(self.tokenizer.mask_token_id)  # type: ignore[arg-type]
+    def corrupt_ids(self, ids: Sequence[Sequence[int]], rng: np.random.Generator, **how: float) -> Corrupted:
+        mask_id, corruption = int(self.tokenizer.mask_token_id), Corruption(**how)  # type: ignore[arg-type]
         sources = []
-        for row, all_of_it in zip(ids, (rng.random(len(ids)) < whole).tolist(), strict=True):
-            spans = (
-                [(0, len(row))]
-                if all_of_it
-                else draw_spans(len(row), rng, mask_ratio=mask_ratio, span=span, empty=True)
-            )
+        for row in ids:
+            spans = text_spans(len(row), rng, corruption, empty=True)
             sources.append(self.with_specials(bart_source(row, spans, mask_id)))
         labels = _padded([self.with_specials(row) for row in ids], IGNORED).to(self.device)
         return Corrupted(*self.pad(sources), labels)
@@ -296,16 +278,11 @@ class T5(LanguageModel):
     def with_specials(self, ids: Sequence[int]) -> list[int]:
         return [*ids, int(self.tokenizer.eos_token_id)]  # type: ignore[arg-type]
 
-    def corrupt_ids(
-        self, ids: Sequence[Sequence[int]], rng: np.random.Generator, *, mask_ratio: float, span: float, whole: float
-    ) -> Corrupted:
+    def corrupt_ids(self, ids: Sequence[Sequence[int]], rng: np.random.Generator, **how: float) -> Corrupted:
+        corruption = Corruption(**how)
         sources, targets = [], []
-        for row, all_of_it in zip(ids, (rng.random(len(ids)) < whole).tolist(), strict=True):
-            spans = (
-                [(0, len(row))]
-                if all_of_it
-                else draw_spans(len(row), rng, mask_ratio=mask_ratio, span=span, empty=False)
-            )
+        for row in ids:
+            spans = text_spans(len(row), rng, corruption, empty=False)
             source, target = t5_pair(row, spans, self.sentinels)
             sources.append(self.with_specials(source))
             targets.append(self.with_specials(target))

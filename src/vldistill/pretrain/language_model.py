@@ -104,6 +104,7 @@ def build(shape: options.LanguageModelShape, tokenizer: PreTrainedTokenizerFast)
         decoder_ffn_dim=shape.feedforward,
         max_position_embeddings=shape.positions,
         dropout=shape.dropout,
+        init_std=shape.init_std,
         bos_token_id=tokenizer.bos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
