@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 TOY = Path(__file__).parents[1] / "training" / "toy.py"
 # wide enough that a good part of the time goes into saving
 ARGUMENTS = ["1000", "8000", "120"]
@@ -27,6 +29,7 @@ def ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_ends_bit_equal(tmp_path: Path) -> None:
     began = time.monotonic()
     straight = start(tmp_path / "straight")

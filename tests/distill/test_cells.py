@@ -57,6 +57,7 @@ def test_batch_then_gather_gives_self_contained_models(root: Path, tmp_path: Pat
     assert not (tmp_path / "elsewhere/checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_gathering_twice_gives_the_same_bytes(root: Path) -> None:
     params = load(root / "params.yaml")
     vlkd_batch(params, root, 0)
@@ -67,8 +68,9 @@ def test_gathering_twice_gives_the_same_bytes(root: Path) -> None:
     assert artifact.fingerprint(vlkd_gather(params, root)) == first
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_ends_bit_equal(root: Path) -> None:
-    write_params(root, training={"steps": 150, "batch_size": 8, "warmup": 2, "log_every": 4, "checkpoint_every": 7})
+    write_params(root, training={"steps": 100, "batch_size": 8, "warmup": 2, "log_every": 4, "checkpoint_every": 7})
     params = load(root / "params.yaml")
     key = look_up(params, root, Cell("all", 0)).path
     began = time.monotonic()
@@ -78,7 +80,7 @@ def test_killed_at_random_moments_ends_bit_equal(root: Path) -> None:
     shutil.rmtree(key)
     rng = random.Random(1)
     hits = 0
-    for _ in range(6):
+    for _ in range(4):
         process = start_script(root)
         time.sleep(rng.uniform(0.02, 0.3) * length)
         hits += process.poll() is None
@@ -89,6 +91,7 @@ def test_killed_at_random_moments_ends_bit_equal(root: Path) -> None:
     assert weights(key) == straight
 
 
+@pytest.mark.slow
 def test_deadline_saves_and_the_next_call_goes_on(root: Path) -> None:
     params = load(root / "params.yaml")
     with pytest.raises(Stopped) as stopped:
@@ -100,6 +103,7 @@ def test_deadline_saves_and_the_next_call_goes_on(root: Path) -> None:
     assert look_up(params, root, Cell("all", 0)).done
 
 
+@pytest.mark.slow
 def test_a_finished_cell_needs_no_torch(root: Path) -> None:
     params = load(root / "params.yaml")
     vlkd_batch(params, root, 0)
@@ -155,6 +159,7 @@ def test_features_of_another_teacher_are_refused(root: Path) -> None:
         vlkd_batch(load(root / "params.yaml"), root, 0)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_work(root: Path) -> None:
     first, second = start_script(root), start_script(root)
     assert first.wait(timeout=300) == 0 and second.wait(timeout=300) == 0

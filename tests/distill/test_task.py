@@ -34,7 +34,7 @@ def batch_of(task: VlkdTask, step: int = 0) -> dict[str, Any]:
 
 
 def test_one_pass_equals_two(made: Path) -> None:
-    one, two = make_task(made), make_task(made, one_pass=False)
+    one, two = make_task(made, one_pass=True), make_task(made, one_pass=False)
     step = next(step for step in range(20) if "replay" in batch_of(one, step))
     first, second = one.loss(batch_of(one, step)), two.loss(batch_of(two, step))
     assert set(first) == set(second) == {"ttdm", "itcl", "icti", "replay"}

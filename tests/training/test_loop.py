@@ -99,6 +99,7 @@ def test_gradient_norms_of_terms_are_those_of_autograd(tmp_path: Path) -> None:
     assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGUSR2"])
 def test_signals_save_and_exit_75(tmp_path: Path, name: str) -> None:
     import signal

@@ -13,6 +13,7 @@ import torch
 SCRIPT = Path(__file__).with_name("ranks.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 3])  # 10 rows: even and uneven shares
 def test_gathered_negatives_equal_one_process(tmp_path: Path, ranks: int) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"

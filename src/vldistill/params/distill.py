@@ -60,7 +60,9 @@ class VlkdOptions(Section):
     replay: Replay = Field(default_factory=Replay, description="Text replay.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the language model while it is distilled.")
     one_pass: bool = Field(
-        True, description="Encode clean and corrupted captions in one batch; false = two passes with less padding."
+        False,
+        description="Encode clean, corrupted and replayed texts in one batch: fewer launches, which pays on a GPU; a CPU "
+        "is faster (18 % measured) with a pass for each, which are less padded.",
     )
     length_buckets: bool = Field(False, description="Batches of captions of similar length (less padding).")
     training: Training = Field(default_factory=Training, description="Length and optimiser of the training.")
