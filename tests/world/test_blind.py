@@ -110,10 +110,10 @@ def test_yes_and_no_are_balanced_for_every_wording(questions):
     counts = defaultdict(Counter)
     for record in questions["vqav2"]:
         if record.answer_type == "yes/no":
-            counts[record.question][most_common(record)] += 1
+            counts[record.split, record.question][most_common(record)] += 1
     for wording, count in counts.items():
-        total = count.total()
-        assert abs(count["yes"] / total - 0.5) < 4 * 0.5 / total**0.5, (wording, count)
+        # the annotators may turn a few answers round
+        assert abs(count["yes"] - count["no"]) <= 4 + 0.01 * count.total(), (wording, count)
 
 
 def test_no_question_type_mixes_slots_with_different_answers(questions):

@@ -9,7 +9,14 @@ import pytest
 from vldistill.params.world import World as WorldParams
 from vldistill.world import corpus, language
 from vldistill.world.concepts import FACTS, SLOTS, VALUES, WORDS, Scene
-from vldistill.world.questions import annotate, knowledge_question, open_question, vqa_questions, yes_no_question
+from vldistill.world.questions import (
+    Balance,
+    annotate,
+    knowledge_question,
+    open_question,
+    vqa_questions,
+    yes_no_question,
+)
 from vldistill.world.scenes import PAIR_CLASSES, World
 
 
@@ -157,7 +164,7 @@ def test_headlines_summarise_every_slot_they_name(world, scenes):
 
 def test_questions_of_one_image_differ(scenes):
     for index, scene in enumerate(scenes[:200]):
-        questions = vqa_questions(scene, 5, random.Random(index))
+        questions = vqa_questions(scene, 5, random.Random(index), Balance())
         assert len({question.text for question in questions}) == 5
 
 

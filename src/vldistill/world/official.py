@@ -19,7 +19,7 @@ from vldistill.files import write_json, write_jsonl, write_text
 from vldistill.records import cc3m, coco, nocaps, okvqa, text, vqa
 from vldistill.world import corpus, language
 from vldistill.world.concepts import Scene
-from vldistill.world.questions import KNOWLEDGE, Question, annotate, knowledge_question, vqa_questions
+from vldistill.world.questions import KNOWLEDGE, Balance, Question, annotate, knowledge_question, vqa_questions
 from vldistill.world.render import render
 from vldistill.world.scenes import DOMAINS, POOLS, World
 
@@ -208,10 +208,11 @@ Item = tuple[int, int, Question]  # image id, question id, question
 
 
 def _vqa_items(world: World, scenes: dict[int, Scene], each: int, name: str) -> list[Item]:
+    balance = Balance()
     return [
         (number, number * 1000 + index, question)
         for number, scene in scenes.items()
-        for index, question in enumerate(vqa_questions(scene, each, world.rng("question", name, number)))
+        for index, question in enumerate(vqa_questions(scene, each, world.rng("question", name, number), balance))
     ]
 
 

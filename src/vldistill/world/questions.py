@@ -1,14 +1,16 @@
 """Questions about scenes, their answers, and annotators who sometimes disagree.
 
 Every wording has answers that are evenly spread, so that a question alone tells nothing: values of a slot are uniform
-over scenes, each wording asks for one slot only, and a yes/no question asks for the true value in half of the cases and
-else for any other one. The official question type of a wording (its longest prefix in VQAv2's list) belongs to one slot
-or holds yes/no questions only; otherwise a type's majority would lie below what its wordings give away.
+over scenes, each wording asks for one slot only, and a yes/no question asks for the true value in half of the cases
+(in question files exactly, see `Balance`) and else for any other one. The official question type of a wording (its
+longest prefix in VQAv2's list) belongs to one slot or holds yes/no questions only; otherwise a type's majority would
+lie below what its wordings give away.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,6 +70,7 @@ class Question:
         answer_type: `yes/no`, `number` or `other`, as in VQAv2.
         question_type: VQAv2's prefix, or OK-VQA's category.
         slot: the slot (or fact) it asks for.
+        value: the value a yes/no question names.
     """
 
     text: str
@@ -75,6 +78,7 @@ class Question:
     answer_type: str
     question_type: str
     slot: str
+    value: str | None = None
 
 
 def open_question(scene: Scene, slot: str, rng: random.Random) -> Question:
@@ -84,13 +88,37 @@ def open_question(scene: Scene, slot: str, rng: random.Random) -> Question:
     return Question(wording.text, scene.value(slot), answer_type, wording.kind, slot)
 
 
-def yes_no_question(scene: Scene, slot: str, rng: random.Random) -> Question:
-    """Ask whether ``slot`` has a value: the true one with probability one half, else any other."""
+class Balance:
+    """Keeps yes and no level for every wording of a set, as VQAv2's collectors did.
+
+    Chance alone leaves a wording some points off one half, which a classifier without images learns where two sets
+    happen to lean the same way.
+    """
+
+    def __init__(self) -> None:
+        self._excess: Counter[tuple[str, str]] = Counter()  # (slot, value) -> answers yes minus answers no
+
+    def draw(self, slot: str, truth: str, rng: random.Random) -> str:
+        """The value to ask for: the true one where its wording lacks a yes, else the one that lacks a no most."""
+        excess = self._excess[slot, truth]
+        if excess < 0 or (excess == 0 and rng.random() < 0.5):
+            return truth
+        others = [value for value in VALUES[slot] if value != truth]
+        most = max(self._excess[slot, value] for value in others)
+        return rng.choice([value for value in others if self._excess[slot, value] == most])
+
+    def note(self, slot: str, value: str, yes: bool) -> None:
+        """Count a question that was asked."""
+        self._excess[slot, value] += 1 if yes else -1
+
+
+def yes_no_question(scene: Scene, slot: str, rng: random.Random, balance: Balance | None = None) -> Question:
+    """Ask whether ``slot`` has a value: the true one in half of the cases, else any other."""
     truth = scene.value(slot)
-    yes = rng.random() < 0.5
-    value = truth if yes else rng.choice([other for other in VALUES[slot] if other != truth])
+    value = (balance or Balance()).draw(slot, truth, rng)
     wording = YES_NO[slot]
-    return Question(wording.text.format(value=value), "yes" if yes else "no", "yes/no", wording.kind, slot)
+    answer = "yes" if value == truth else "no"
+    return Question(wording.text.format(value=value), answer, "yes/no", wording.kind, slot, value)
 
 
 def knowledge_question(scene: Scene, fact: str, facts: Mapping[str, Mapping[str, str]]) -> Question:
@@ -99,20 +127,24 @@ def knowledge_question(scene: Scene, fact: str, facts: Mapping[str, Mapping[str,
     return Question(wording.text, facts[fact][scene.shape], "other", wording.kind, fact)
 
 
-def vqa_question(scene: Scene, rng: random.Random) -> Question:
+def vqa_question(scene: Scene, rng: random.Random, balance: Balance | None = None) -> Question:
     """Draw one question of the VQAv2 kind."""
     answer_type = rng.choices(list(ANSWER_TYPES), list(ANSWER_TYPES.values()))[0]
     if answer_type == "yes/no":
-        return yes_no_question(scene, rng.choice(list(YES_NO)), rng)
+        return yes_no_question(scene, rng.choice(list(YES_NO)), rng, balance)
     return open_question(scene, "count" if answer_type == "number" else rng.choice(OTHER_SLOTS), rng)
 
 
-def vqa_questions(scene: Scene, count: int, rng: random.Random) -> list[Question]:
-    """Draw ``count`` different questions on one scene."""
+def vqa_questions(scene: Scene, count: int, rng: random.Random, balance: Balance) -> list[Question]:
+    """Draw ``count`` different questions on one scene, one of a set whose answers ``balance`` keeps level."""
     drawn: dict[str, Question] = {}
     while len(drawn) < count:
-        question = vqa_question(scene, rng)
-        drawn.setdefault(question.text, question)
+        question = vqa_question(scene, rng, balance)
+        if question.text in drawn:
+            continue
+        drawn[question.text] = question
+        if question.value is not None:
+            balance.note(question.slot, question.value, question.answer == "yes")
     return list(drawn.values())
 
 
