@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill.errors import InputError
-from vldistill.files import fsync_folder, read_json, sha256_file, sha256_json, write_json
+from vldistill.files import read_json, sha256_file, sha256_json, sync_to_disk, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -31,20 +31,31 @@ def publish(folder: str | Path, build: Callable[[Path], None], meta: dict[str, A
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.parent / f".{folder.name}.{os.getpid()}.new"
-    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+    old = folder.parent / f".{folder.name}.old"
+    _restore(folder, old)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     try:
         build(fresh)
         write_json(fresh / MANIFEST, {"format": FORMAT, "files": _listing(fresh), "meta": meta or {}})
+        for path in fresh.rglob("*"):
+            sync_to_disk(path)
+        sync_to_disk(fresh)
         if folder.exists():
             os.replace(folder, old)
         os.replace(fresh, folder)
-        fsync_folder(folder.parent)
+        sync_to_disk(folder.parent)
     finally:
+        _restore(folder, old)
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _restore(folder: Path, old: Path) -> None:
+    """Bring back the artifact of a publication that was killed between its two renames; else drop the old one."""
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _listing(folder: Path) -> dict[str, dict[str, Any]]:

@@ -35,8 +35,13 @@ NEUTRAL = (
 """Modules any stage may use without depending on their text: parameters enter by value, files by content and sha256."""
 
 RECORDS = ("records/__init__.py", "records/fields.py", "records/types.py")
-TEACHER = ("models/images.py", "models/teacher.py")
-LANGUAGE_MODEL = ("models/generation.py", "models/infilling.py", "models/language_model.py")
+TEACHER = ("models/images.py", "models/teacher.py", "models/tokenizer_files.py")
+LANGUAGE_MODEL = (
+    "models/generation.py",
+    "models/infilling.py",
+    "models/language_model.py",
+    "models/tokenizer_files.py",
+)
 STORE = ("features/store.py",)
 
 SOURCES: dict[str, tuple[str, ...]] = {

@@ -32,9 +32,9 @@ UNWRITABLE = {
 }
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make a rename inside ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_to_disk(path: Path) -> None:
+    """Have a file's content, or the renames inside a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -58,7 +58,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(temporary, path)
-        fsync_folder(path.parent)
+        sync_to_disk(path.parent)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise

@@ -143,7 +143,7 @@ def numbers_of(rows: Sequence[Mapping[str, Any]], variant: str = "official") -> 
 
     def of_seed(seed: int) -> dict[str, Any]:
         # An arm without this seed (a control that has none, or one of its own) stays as it is.
-        kept = [row for row in rows if row["seed"] == seed or seed not in seeds_of.get(row["arm"], ())]
+        kept = [row for row in rows if row["seed"] in (None, seed) or seed not in seeds_of.get(row["arm"], ())]
         return headline(kept, variant)
 
     each = [of_seed(seed) for seed in seeds]
@@ -152,9 +152,14 @@ def numbers_of(rows: Sequence[Mapping[str, Any]], variant: str = "official") -> 
         for key, value in numbers.items():
             name, unit = f"{group}.{key}", "nats" if key.endswith("loss") else "percent"
             values = [number for tree in each if (number := lookup(tree, name)) is not None]
-            if group != "bars" and len(values) == len(seeds):
-                low, high = seed_interval(values, unit)
-                found.append(Reference(name, value, min(low, value), max(high, value), len(seeds), unit))
+            if group == "bars":
+                continue
+            if len(values) < len(seeds):
+                raise VldistillError(
+                    f"the headline number {name} is there for {len(values)} of {len(seeds)} seeds only"
+                )
+            low, high = seed_interval(values, unit)
+            found.append(Reference(name, value, min(low, value), max(high, value), len(seeds), unit))
     return found
 
 

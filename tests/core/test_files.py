@@ -40,9 +40,25 @@ def test_kill_at_any_moment_leaves_old_or_new(tmp_path):
         process.wait()
         text = (tmp_path / "file").read_text()
         assert len(text) == 2_000_000 and len(set(text)) == 1
-        if (tmp_path / "art").exists():  # between two renames the old artifact is gone and the new one not yet there
-            meta = artifact.verify(tmp_path / "art")["meta"]
-            assert set((tmp_path / "art" / "x").read_text()) == {meta["letter"]}
+        if not (tmp_path / "art").exists():  # killed between the two renames: the next publication brings it back
+            with pytest.raises(RuntimeError):
+                artifact.publish(tmp_path / "art", broken)
+        meta = artifact.verify(tmp_path / "art")["meta"]
+        assert set((tmp_path / "art" / "x").read_text()) == {meta["letter"]}
+
+
+def broken(folder):
+    raise RuntimeError
+
+
+def test_a_publication_killed_between_its_renames_is_undone(tmp_path):
+    folder = published(tmp_path / "one")
+    before = artifact.fingerprint(folder)
+    os.rename(folder, tmp_path / ".one.old")
+    with pytest.raises(RuntimeError):
+        artifact.publish(folder, broken)
+    assert artifact.fingerprint(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
