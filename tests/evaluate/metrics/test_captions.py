@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from vldistill.evaluate.metrics.captions import METRICS, CaptionScorer, score_ca
 from vldistill.evaluate.metrics.java import JavaError, wheel
 from vldistill.evaluate.metrics.meteor import Meteor
 from vldistill.evaluate.metrics.official import Source, caption_references, caption_results
+from vldistill.evaluate.metrics.spice import find_jars, spice_scores
+from vldistill.evaluate.metrics.tokenizer import tokenize
 
 EXPECTED = {
     "Bleu_1": 0.5793995754573356,
@@ -67,20 +70,26 @@ def test_fakecap_through_the_command_line(
     assert installed == sorted(str(path) for path in wheel().rglob("*") if "__pycache__" not in path.parts)
 
 
-def test_line_ends_inside_captions_move_nothing(java: None) -> None:
+@pytest.fixture(scope="module")
+def meteor(java: None) -> Iterator[Meteor]:
+    """One METEOR for several tests: it takes seconds to load."""
+    with Meteor() as running:
+        yield running
+
+
+def test_line_ends_inside_captions_move_nothing(meteor: Meteor) -> None:
     ends = "\n\r\v\f\u2028\u2029\x85"
     broken = {key: text.replace(" ", end) for (key, text), end in zip(HYPOTHESES.items(), "\r\u2028\v", strict=True)}
     references = {key: [text.replace(" ", ends[key]) for text in texts] for key, texts in REFERENCES.items()}
-    with Meteor() as meteor:
-        with CaptionScorer(REFERENCES, spice="off", meteor=meteor) as scorer:
-            plain = scorer.score(HYPOTHESES)
-        with CaptionScorer(references, spice="off", meteor=meteor) as scorer:
-            assert scorer.score(broken)["per_item"] == plain["per_item"]
+    with CaptionScorer(REFERENCES, spice="off", meteor=meteor) as scorer:
+        plain = scorer.score(HYPOTHESES)
+    with CaptionScorer(references, spice="off", meteor=meteor) as scorer:
+        assert scorer.score(broken)["per_item"] == plain["per_item"]
 
 
-def test_empty_and_odd_captions_are_scored(java: None) -> None:
+def test_empty_and_odd_captions_are_scored(meteor: Meteor) -> None:
     odd = {1: "", 2: "... !", 3: "||| \x00 \ud800 café \U0001f600 <br> -LRB-"}
-    with CaptionScorer(REFERENCES, spice="off") as scorer:
+    with CaptionScorer(REFERENCES, spice="off", meteor=meteor) as scorer:
         scores = scorer.score(odd)
         assert scores["per_item"][1]["METEOR"] == 0.0
         assert scores["per_item"][2]["CIDEr"] == 0.0
@@ -90,6 +99,7 @@ def test_empty_and_odd_captions_are_scored(java: None) -> None:
         assert several["good"] == scorer.score(HYPOTHESES)
 
 
+@pytest.mark.slow
 def test_meteor_that_dies_is_an_error(java: None) -> None:
     with Meteor() as meteor:
         meteor.score(["a cat"], [["a cat"]])
@@ -145,22 +155,35 @@ def test_required_spice_without_jars_names_files_source_and_folder(java: None, t
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_spice_of_a_few_captions(corenlp: Path, tmp_path: Path) -> None:
-    # by hand: "a red ball" has two of the tuples ball, ball-red, floor, ball-lie on-floor (F = 2/3); "a blue cat" has
-    # the one tuple cat and another (F = 2/3)
-    cache = tmp_path / "cache"
-    with CaptionScorer(REFERENCES, spice="required", cache=cache) as scorer:
-        scores = scorer.score_many({"good": HYPOTHESES, "empty": dict.fromkeys(REFERENCES, "")})
-    assert scores["good"]["per_item"][1]["SPICE"] == pytest.approx(2 / 3)
-    assert scores["good"]["per_item"][3]["SPICE"] == pytest.approx(2 / 3)
-    assert scores["empty"]["metrics"]["SPICE"] == 0.0
+    # by hand: "a red ball" has two of the tuples ball, ball-red, floor, ball-lie on-floor: F = 2 * 1 * 0.5 / 1.5
+    jars, cache = find_jars(corenlp), tmp_path / "data.mdb"
+    references = list(REFERENCES.values())
+    good, empty = spice_scores([list(HYPOTHESES.values()), [""] * 3], references, jars, cache)
+    assert good[0] == pytest.approx(2 / 3)
+    assert empty == [0.0] * 3
     # a damaged cache is replaced, not fatal
-    kept = next(cache.rglob("data.mdb"))
-    kept.write_bytes(b"\0" * kept.stat().st_size)
-    again = score_captions(REFERENCES, HYPOTHESES, spice="required", cache=cache)
-    assert again["per_item"] == scores["good"]["per_item"]
+    cache.write_bytes(b"\0" * cache.stat().st_size)
+    assert spice_scores([list(HYPOTHESES.values())], references, jars, cache) == [good]
 
 
+@pytest.mark.slow
+def test_spice_does_not_depend_on_neighbours(corenlp: Path, fakecap: tuple[Path, Path], tmp_path: Path) -> None:
+    # image 191381: "toilet" merges with "bathroom" or with "commode", equally well
+    references = caption_references(Source.read(fakecap[0]))
+    results = caption_results(Source.read(fakecap[1]))
+    others = [key for key in results if key != 191381]
+    for before in (0, 3):
+        keys = [*others[:before], 191381]
+        flat = iter(tokenize([text for key in keys for text in (results[key], *references[key])]))
+        tokenized = [(next(flat), [next(flat) for _ in references[key]]) for key in keys]
+        hypotheses, targets = [text for text, _ in tokenized], [texts for _, texts in tokenized]
+        (scores,) = spice_scores([hypotheses], targets, find_jars(corenlp), tmp_path / "data.mdb")
+        assert scores[-1] == pytest.approx(0.14814814814814814)
+
+
+@pytest.mark.slow
 def test_spice_that_fails_is_null_with_the_reason_or_an_error(corenlp: Path, tmp_path: Path) -> None:
     for jar in corenlp.glob("*.jar"):
         (tmp_path / jar.name).symlink_to(jar)
@@ -188,8 +211,8 @@ def test_fakecap_spice_and_its_cache(corenlp: Path, fakecap: tuple[Path, Path], 
     # the references' parses are found again: a results file with the images' captions mixed parses nothing
     keys = list(results)
     mixed = dict(zip(keys, random.Random(0).sample([results[key] for key in keys], len(keys)), strict=True))
-    stamp = kept.stat().st_size
+    stamp = kept.stat().st_mtime_ns
     second = score_captions(references, mixed, spice="required", cache=tmp_path)
     assert second["metrics"]["SPICE"] < scores["metrics"]["SPICE"]
-    assert kept.stat().st_size == stamp
+    assert kept.stat().st_mtime_ns == stamp
     assert sorted(before) == sorted(os.listdir(wheel() / "spice"))
