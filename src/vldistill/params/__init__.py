@@ -1,4 +1,4 @@
-"""params.yaml is the experiment: parsed once into a typed tree whose top-level keys are the stages, world and compute."""
+"""params.yaml is the experiment: parsed once into a typed tree with a section for each stage, world and compute."""
 
 from __future__ import annotations
 

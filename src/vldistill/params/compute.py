@@ -14,7 +14,7 @@ class Compute(Section):
 
     device: Literal["cpu", "cuda"] = Field(
         "cpu",
-        description="Device that trains and predicts; `cuda` requests a GPU job on SLURM and is an error where no GPU is found.",
+        description="Device that trains and predicts; `cuda` asks SLURM for a GPU and fails where there is none.",
     )
     dtype: Literal["fp32", "bf16"] = Field(
         "fp32", description="Floating-point type of training and prediction; weights are kept in fp32."
@@ -25,5 +25,5 @@ class Compute(Section):
     runs_per_job: int = Field(
         8,
         ge=1,
-        description="Cells (arm, seed) that one process trains or predicts, one after the other, to share start-up and data loading.",
+        description="Cells (arm, seed) that one process trains or predicts in turn; they share start-up and data.",
     )

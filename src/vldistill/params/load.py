@@ -55,7 +55,7 @@ def load_tree(path: str | Path) -> dict[str, Any]:
         )
     try:
         with open(path, encoding="utf-8") as handle:
-            tree = yaml.load(handle, _Loader)  # noqa: S506 - a SafeLoader
+            tree = yaml.load(handle, _Loader)
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 at offset {error.start}", file=path, action="Save it as UTF-8") from None
     except yaml.YAMLError as error:
