@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from vldistill.download.partial import Partial, Version
 from vldistill.errors import VldistillError
-from vldistill.files import CHUNK, fsync_folder
+from vldistill.files import CHUNK, sync_to_disk
 from vldistill.progress import Progress
 
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "vldistill"}
@@ -149,7 +149,7 @@ def _name(partial: Partial, path: Path) -> None:
     with open(partial.path, "rb+") as handle:
         os.fsync(handle.fileno())
     os.replace(partial.path, path)
-    fsync_folder(path.parent)
+    sync_to_disk(path.parent)
     partial.discard()
 
 

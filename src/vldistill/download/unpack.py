@@ -24,7 +24,7 @@ from typing import IO, cast
 from filelock import FileLock
 
 from vldistill.errors import InputError, VldistillError
-from vldistill.files import CHUNK, fsync_folder
+from vldistill.files import CHUNK, sync_to_disk
 
 # Below this size no ratio is suspicious: an archive of empty label files unpacks to many times its size.
 RATIO_FROM_BYTES = 64 * CHUNK
@@ -109,7 +109,7 @@ def unpack(archive: str | Path, folder: str | Path, *, limits: Limits | None = N
             if folder.exists():
                 os.replace(folder, old)
             os.replace(fresh, folder)
-            fsync_folder(folder.parent)
+            sync_to_disk(folder.parent)
         except BROKEN as error:
             raise InputError(
                 f"broken archive: {str(error) or type(error).__name__}", file=archive, action=AGAIN
