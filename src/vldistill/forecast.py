@@ -36,7 +36,7 @@ def cost(jobs: list[dict[str, Any]], params: Params, root: Path) -> list[str]:
                 "that have never run here"
             )
         else:
-            lines.append(f"{what}: {told:.2f} by earlier runs")
+            lines.append(f"{what}: {told:.2f} by earlier runs, if no run folder can be reused")
     return [*lines, _disk(jobs, params, root)]
 
 

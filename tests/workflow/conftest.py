@@ -80,7 +80,8 @@ class Project:
 
     def status(self) -> dict[str, list[object]]:
         """Stages that DVC calls changed, with its reasons."""
-        return json.loads(self.run("dvc", "status", "--json", "--quiet"))
+        text = self.run("dvc", "status", "--json")
+        return json.loads(text[text.index("{") :])
 
     def planned_rules(self, *options: str) -> set[str]:
         """Rules that `snakemake -n all` lists, targets aside."""

@@ -49,7 +49,7 @@ def jobs(*targets: str) -> dict[str, Any]:
 def _causes(job: Any, reason: Any, stage: Stage, dvc_reasons: dict[str, list[Any]]) -> list[str]:
     """Why a job would run: parameter keys with their values, changed files, missing outputs; empty if only because
     an earlier job runs."""
-    causes = _changed_keys(job) if reason.params_changed else []
+    causes = _changed_keys(job)
     if reason.forced:
         causes += _dvc_causes(stage, dvc_reasons.get(stage.name, []))
     if missing := [str(path) for path in reason.missing_output or () if path not in job.temp_output]:
@@ -65,8 +65,9 @@ def _causes(job: Any, reason: Any, stage: Stage, dvc_reasons: dict[str, list[Any
 
 
 def _changed_keys(job: Any) -> list[str]:
-    before = recorded(snakeside.metadata(str(job.output[0])).get("params", []))
-    return differing(before, leaves_of(job.params.get("read", {})))
+    # Snakemake looks for changed parameters only where no earlier job runs; a reader wants to know them all
+    before = recorded(snakeside.metadata(str(job.output[0])).get("params") or [])
+    return differing(before, leaves_of(job.params.get("read", {}))) if before else []
 
 
 def leaves_of(read: dict[str, Any]) -> dict[str, Any]:

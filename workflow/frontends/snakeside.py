@@ -46,16 +46,18 @@ METADATA = Path(".snakemake/metadata")
 
 
 def mode(workflow: Any) -> str | None:
-    """`run`, `dry` or `forced`; None where this call makes no results: a process of a job, --lint, --unlock, ..."""
+    """`run` or `dry`; None where this call makes no results: a process of a job, --lint, --unlock, ..."""
     if not workflow.is_main_process or Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
         return None
     arguments = parsed()
     if any(getattr(arguments, name, None) for name in IDLE):
         return None
-    # the user says which jobs to force or to leave out: nothing is adopted or forced on top of that
-    if any(getattr(arguments, name, None) for name in ("forceall", "forcerun", "allowed_rules")):
-        return "forced"
     return "dry" if arguments.dryrun else "run"
+
+
+def restricted() -> bool:
+    """Whether the user says which jobs to force or to leave out: nothing is adopted or forced on top of that."""
+    return any(getattr(parsed(), name, None) for name in ("forceall", "forcerun", "allowed_rules"))
 
 
 def asks_only_for(names: set[str]) -> bool:

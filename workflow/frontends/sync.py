@@ -7,6 +7,7 @@ for current). When a run ends, also badly, DVC records the stages that are compl
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ MEMORY = Path(".snakemake/vldistill-agreed.json")
 # targets that only name others; they run nothing
 TARGETS = ("all", "vlkd")
 _sources_at_start: dict[str, Any] = {}
+_hook_has_run = False
 
 
 def say(text: str) -> None:
@@ -45,8 +47,10 @@ def agree(workflow: Any) -> None:
         return
     stages = dvcside.stages()
     _sources_at_start.update(_sources(stages))
+    if mode == "run":
+        atexit.register(_record_if_nothing_ran, workflow)
     restarted = os.environ.pop("VLDISTILL_SYNC", None) == "agreed"
-    if restarted or mode == "forced" or not dvcside.LOCK.is_file():
+    if restarted or snakeside.restricted() or not dvcside.LOCK.is_file():
         return
     memory = Memory.load()
     if memory.current(stages, _sources_at_start):
@@ -104,9 +108,11 @@ def _settle(mode: str, stages: dict[str, Stage], changed: set[str], memory: Memo
 
 def record(workflow: Any, failed: bool = False) -> None:
     """When a run ends: let DVC record the stages whose outputs are all there and current; say how to go on."""
+    global _hook_has_run
+    _hook_has_run = True
     if failed:
         _explain_failure(workflow)
-    if not workflow.is_main_process or workflow.touch or switched_off() or dvcside.absent():
+    if not workflow.is_main_process or workflow.touch or workflow.dryrun or switched_off() or dvcside.absent():
         return
     stages = dvcside.stages()
     memory = Memory.load()
@@ -176,6 +182,13 @@ def accept(*names: str) -> dict[str, Any]:
     memory = Memory.load()
     memory.learn(chosen, [path for stage in chosen for path in stage.outputs])
     return {"accepted": list(names)}
+
+
+def _record_if_nothing_ran(workflow: Any) -> None:
+    """Snakemake calls no hook when nothing is to be done, and yet DVC may not know of it."""
+    # without a scheduler the graph was never finished, and says nothing
+    if not _hook_has_run and workflow.scheduler is not None and not len(workflow.dag):
+        record(workflow)
 
 
 def _current_outputs(workflow: Any) -> set[str]:
