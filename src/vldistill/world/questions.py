@@ -99,12 +99,12 @@ class Balance:
         self._excess: Counter[tuple[str, str]] = Counter()  # (slot, value) -> answers yes minus answers no
 
     def draw(self, slot: str, truth: str, rng: random.Random) -> str:
-        """The value to ask for: the true one where its wording lacks a yes, else the one that lacks a no most."""
-        excess = self._excess[slot, truth]
-        if excess < 0 or (excess == 0 and rng.random() < 0.5):
-            return truth
+        """The value to ask for: the true one or the other that most lacks a no, whichever levels more."""
         others = [value for value in VALUES[slot] if value != truth]
         most = max(self._excess[slot, value] for value in others)
+        lean = self._excess[slot, truth] + most
+        if lean < 0 or (lean == 0 and rng.random() < 0.5):
+            return truth
         return rng.choice([value for value in others if self._excess[slot, value] == most])
 
     def note(self, slot: str, value: str, yes: bool) -> None:
