@@ -24,8 +24,9 @@ class Features(Section):
         "captions. Patch tokens take 0.3 to 0.5 MB an image at full scale.",
     )
     splits: dict[str, list[Literal["train", "dev", "test"]]] = Field(
-        {"cc3m": ["train", "dev"], "coco": ["dev", "test"], "nocaps": ["dev", "test"]},
-        description="Splits of each data set that get features.",
+        {"cc3m": ["train", "dev"], "coco": ["train", "dev", "test"], "nocaps": ["dev", "test"]},
+        description="Splits of each data set that get features. The dev questions of VQAv2 and OK-VQA are on coco's "
+        "train images.",
     )
     shard_rows: int = Field(
         1024,

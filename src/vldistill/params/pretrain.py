@@ -27,7 +27,7 @@ class ClipModel(Section):
     text_width: int = Field(96, ge=16, description="Width of the text tower.")
     text_layers: int = Field(2, ge=1, description="Layers of the text tower.")
     head_width: int = Field(32, ge=8, description="Width of an attention head in both towers.")
-    context_length: int = Field(32, ge=8, description="Tokens of a caption, special tokens included; more are cut.")
+    context_length: int = Field(24, ge=8, description="Tokens of a caption, special tokens included; more are cut.")
     vocabulary: int = Field(2000, ge=300, description="Largest vocabulary; merges end earlier if none is left.")
 
     @model_validator(mode="after")
