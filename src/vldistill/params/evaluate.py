@@ -47,7 +47,7 @@ class Decoding(Section):
 class Decodings(Section):
     """Decoding of each kind of task."""
 
-    caption: Decoding = Field(default_factory=Decoding, description="Captioning.")
+    caption: Decoding = Field(default_factory=lambda: Decoding(num_beams=3), description="Captioning.")
     vqa: Decoding = Field(default_factory=lambda: Decoding(max_new_tokens=8), description="Question answering.")
     reading: Decoding = Field(default_factory=lambda: Decoding(max_new_tokens=8), description="Reading comprehension.")
     summary: Decoding = Field(default_factory=Decoding, description="Summarisation.")
