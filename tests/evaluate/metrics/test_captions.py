@@ -99,6 +99,20 @@ def test_empty_and_odd_captions_are_scored(meteor: Meteor) -> None:
         assert several["good"] == scorer.score(HYPOTHESES)
 
 
+def test_a_part_is_scored_as_a_set_of_its_own(meteor: Meteor) -> None:
+    keys = [3, 1]
+    part = {key: HYPOTHESES[key] for key in keys}
+    with CaptionScorer({key: REFERENCES[key] for key in keys}, spice="off", meteor=meteor) as scorer:
+        alone = scorer.score(part)
+    with CaptionScorer(REFERENCES, spice="off", meteor=meteor) as scorer:
+        whole = scorer.score(HYPOTHESES)
+        assert scorer.part(keys).score(part) == alone
+        assert scorer.score(HYPOTHESES) == whole
+        assert whole["per_item"][1]["CIDEr"] != alone["per_item"][1]["CIDEr"]
+        with pytest.raises(InputError, match="record 9: 1 ids without references"):
+            scorer.part([1, 9])
+
+
 @pytest.mark.slow
 def test_meteor_that_dies_is_an_error(java: None) -> None:
     with Meteor() as meteor:

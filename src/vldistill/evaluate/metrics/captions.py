@@ -7,8 +7,9 @@ evaluation calls so (CIDEr-D with document frequencies of the evaluated set, hen
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypedDict
@@ -99,7 +100,6 @@ class CaptionScorer:
             if isinstance(captions, str) or not captions:
                 raise InputError("no list of reference captions", record=key, action="Give each id one caption or more")
         self._ids = list(references)
-        self._cache = cache
         self._spice_required = spice == "required"
         self._own_meteor: Meteor | None = None
         self.reason = java_problem()
@@ -110,6 +110,27 @@ class CaptionScorer:
             flat = tokenize([caption for key in self._ids for caption in references[key]])
             parts = iter(flat)
             self._references = [[next(parts) for _ in references[key]] for key in self._ids]
+            self._parses = cache_path(self._references, cache)
+
+    def part(self, ids: Iterable[Any]) -> CaptionScorer:
+        """A scorer of some of the ids as a set of their own (CIDEr depends on the set).
+
+        It shares what this one has started, tokenised and parsed, and ends with it.
+
+        Raises:
+            InputError: an id has no references here.
+        """
+        chosen = dict.fromkeys(ids)
+        rows = {key: row for row, key in enumerate(self._ids)}
+        unknown = [key for key in chosen if key not in rows]
+        if unknown:
+            raise InputError(f"{len(unknown)} ids without references", record=unknown[0], action="Choose other ids")
+        scorer = copy(self)
+        scorer._ids = list(chosen)
+        scorer._own_meteor = None
+        if self.reason is None:
+            scorer._references = [self._references[rows[key]] for key in chosen]
+        return scorer
 
     def score(self, hypotheses: Mapping[Any, str]) -> CaptionScores:
         """Score one hypothesis set: one caption for every id of the references.
@@ -148,7 +169,7 @@ class CaptionScorer:
         if self._jars is None:
             return nothing, self._spice_reason
         try:
-            return spice_scores(sets, self._references, self._jars, cache_path(self._references, self._cache)), None
+            return spice_scores(sets, self._references, self._jars, self._parses), None
         except JavaError as error:
             if self._spice_required:
                 raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ from typing import IO
 
 from vldistill.errors import InputError
 from vldistill.evaluate.metrics.spice import CODE, ENGINE, MODELS, find_jars, user_cache
-from vldistill.files import atomic_write
 
 MAVEN = "https://repo1.maven.org/maven2/"
 ZIP = "https://nlp.stanford.edu/software/stanford-corenlp-full-2015-12-09.zip"
@@ -88,15 +89,18 @@ def fetch_spice(source: Path | None = None, folder: Path | None = None, *, maven
 
 
 def _take(source: Path, folder: Path) -> None:
-    """Copy the wanted jars out of a zip or folder, each written whole."""
+    """Copy the wanted jars out of a zip or folder; a jar gets its name when it is whole."""
     for name, stream in _jars_of(source):
-        for jar in PUBLISHED:
-            if Path(name).match(jar.pattern) and not list(folder.glob(jar.pattern)):
-                with atomic_write(folder / name, "wb") as out:
-                    shutil.copyfileobj(stream, out)
-                if not zipfile.is_zipfile(folder / name):
-                    (folder / name).unlink()
-                    raise InputError("is not a jar", file=source, record=name, action=f"Fetch it again from {ZIP}")
+        wanted = [jar for jar in PUBLISHED if Path(name).match(jar.pattern)]
+        if not wanted or list(folder.glob(wanted[0].pattern)):
+            continue
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            copied = Path(place) / name
+            with copied.open("wb") as out:
+                shutil.copyfileobj(stream, out)
+            if not zipfile.is_zipfile(copied):
+                raise InputError("is not a jar", file=source, record=name, action=f"Fetch it again from {ZIP}")
+            os.replace(copied, folder / name)
 
 
 def _jars_of(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
