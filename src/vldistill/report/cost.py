@@ -11,6 +11,10 @@ from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.report.table import Cell, Table
 
+PEAK = (
+    "Peak memory is the process\u2019s highest so far: cells of one batch share a process, so the peak of a later cell "
+    "includes those of the earlier ones. A dash: not recorded."
+)
 ORDER = ("download", "pretrain", "features", "split", "distill", "evaluate", "report")
 
 
@@ -39,8 +43,12 @@ class Run:
 
     @property
     def memory(self) -> float | None:
-        """Peak memory of the step or of any part, in bytes."""
-        peaks = [record.get("peak_memory_bytes") for record in (self.record, *self.parts.values())]
+        """Peak memory in bytes: of a step with parts, the largest part's; None where nothing was recorded.
+
+        Gathering takes little: its own peak says nothing about the work it gathers.
+        """
+        records = list(self.parts.values()) or [self.record]
+        peaks = [record.get("peak_memory_bytes") for record in records]
         return max((float(peak) for peak in peaks if isinstance(peak, int | float)), default=None)
 
 
@@ -107,8 +115,11 @@ def table(found: list[Run]) -> Table:
         rows,
         head=("step",),
         notes=(
-            "Work of finished run folders is counted even where this run only took it over. Steps that ran side by "
-            "side overlap: the sum of wall times is not the time to wait.",
+            "From the run records, results/STEP.run.json. A step with parts counts the work of each part, even where "
+            "this run only took over its finished run folder; any other step counts its latest call alone, next to "
+            "nothing where that took over a finished folder. What was interrupted counts from its last start.",
+            "Steps that ran side by side overlap: the sum of wall times is not the time to wait.",
+            PEAK,
         ),
         emphasised=(len(rows) - 1,) if rows else (),
     )

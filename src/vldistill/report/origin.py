@@ -14,7 +14,7 @@ from vldistill.distill.key import STAGE, look_up
 from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.params import Params
-from vldistill.report.cost import Run, number
+from vldistill.report.cost import PEAK, Run, number
 from vldistill.report.table import Cell, Table
 
 
@@ -103,6 +103,7 @@ def cells(params: Params, root: Path, grid: Sequence[GridCell], found: Sequence[
     files: dict[str, Any] = read_manifest(folder)["files"]
     rows = []
     for cell in grid:
+        cost = parts.get(cell.name, {})
         own = {name: entry for name, entry in files.items() if name.startswith(f"{cell.name}/")}
         weights = [entry for name, entry in own.items() if name.endswith(".safetensors")]
         first = files.get(f"{cell.name}/model.safetensors")
@@ -116,12 +117,15 @@ def cells(params: Params, root: Path, grid: Sequence[GridCell], found: Sequence[
         rows.append(
             {
                 "cell": Cell(f"{cell.name}"),
-                "wall": number(parts.get(cell.name, {}).get("wall_seconds"), 1),
+                "wall": number(cost.get("wall_seconds"), 1),
+                "cpu": number(cost.get("cpu_seconds"), 1),
+                "memory": number(cost.get("peak_memory_bytes"), 0, 2**20),
                 "run": Cell(run_folder(params, root, cell) or "\u2013"),
                 "size": Cell(number=sum(entry["bytes"] for entry in weights) / 2**20, digits=2),
                 "sha256": Cell((first or weights[0])["sha256"]),
             }
         )
-    columns = [("cell", "cell"), ("wall", "wall time, s"), ("size", "MiB"), ("run", "run folder")]
-    columns.append(("sha256", "sha256 of the weights"))
-    return Table("cells", "Distilled models: results/distill/vlkd/CELL", columns, rows, head=("cell",))
+    columns = [("cell", "cell"), ("wall", "wall time, s"), ("cpu", "processor time, s"), ("memory", "peak memory, MiB")]
+    columns += [("size", "weights, MiB"), ("run", "run folder"), ("sha256", "sha256 of the weights")]
+    title = "Distilled models: results/distill/vlkd/CELL"
+    return Table("cells", title, columns, rows, head=("cell",), notes=(PEAK,) if parts else ())
