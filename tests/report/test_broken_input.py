@@ -121,7 +121,10 @@ BREAKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda root: write_jsonl(layout.distill_vlkd(root) / "all-s0" / "metrics.jsonl", [{"step": 1, "loss": "x"}]),
         r"metrics\.jsonl, record line 1, field loss",
     ),
-    "images": (lambda root: (layout.download(root, "coco") / "images.zip").unlink(), r"images\.zip.*no readable"),
+    "images": (
+        lambda root: (layout.download(root, "coco") / "images.zip").unlink(),
+        r"images\.zip.*no such image archive",
+    ),
     "headline arm": (
         lambda root: write_jsonl(_rows(root), [row for row in read_jsonl(_rows(root)) if row["arm"] != "all"]),
         "no scores of the arm all",

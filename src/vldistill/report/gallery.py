@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from typing import Any
 from vldistill import layout
 from vldistill.errors import InputError
 from vldistill.files import read_jsonl
+from vldistill.images import open_images
+from vldistill.records import QuestionRecord, read_captions, read_questions
 
 SMALL = 128  # px; images narrower than this are shown with visible pixels instead of blurred
 PER_IMAGE = 6  # questions shown below one image
@@ -87,19 +88,19 @@ def accuracy(scores: Mapping[str, Any]) -> float:
 
 def pictures(root: Path, cell: str, split: str, count: int, width: int) -> list[Picture]:
     """The first ``count`` images of the split of COCO, in the order of the draw, with captions and questions."""
-    captions = {str(r["image"]): r for r in _records(root, "coco") if r["split"] == split and r.get("image")}
+    captions = {r.image: r for r in read_captions(layout.download(root, "coco")) if r.split == split}
     said = answers(root, "coco", cell)
     asked = _asked(root, cell, split)
-    keys = [key for key in sorted(captions, key=rank) if str(captions[key]["id"]) in said or key in asked][:count]
-    with Images(root, "coco", width) as images:
+    keys = [key for key in sorted(captions, key=rank) if captions[key].id in said or key in asked][:count]
+    with Thumbnails(root, "coco", width) as images:
         return [
             Picture(
                 key,
                 *images.data(key),
-                caption=_prediction(said.get(str(captions[key]["id"]))),
-                references=tuple(captions[key]["captions"][:2]),
+                caption=_prediction(said.get(captions[key].id)),
+                references=tuple(captions[key].captions[:2]),
                 asked=tuple(asked.get(key, ())[:PER_IMAGE]),
-                domain=captions[key].get("domain"),
+                domain=captions[key].domain,
             )
             for key in keys
         ]
@@ -110,22 +111,20 @@ def failures(root: Path, cell: str, split: str, count: int, width: int) -> list[
     scored = answers(root, "vqav2", cell)
     wrong = [
         record
-        for record in _records(root, "vqav2")
-        if record["split"] == split
-        and str(record["id"]) in scored
-        and accuracy(scored[str(record["id"])]["scores"]) == 0
+        for record in read_questions(layout.download(root, "vqav2"))
+        if record.split == split and record.id in scored and accuracy(scored[record.id]["scores"]) == 0
     ]
-    chosen = sorted(wrong, key=lambda record: rank(str(record["id"])))[:count]
+    chosen = sorted(wrong, key=lambda record: rank(record.id))[:count]
     said = answers(root, "coco", cell)
-    captions = {str(r["image"]): r for r in _records(root, "coco") if r.get("image")}
-    with Images(root, "coco", width) as images:
+    caption_of = {record.image: record.id for record in read_captions(layout.download(root, "coco"))}
+    with Thumbnails(root, "coco", width) as images:
         return [
             Picture(
-                str(record["image"]),
-                *images.data(str(record["image"])),
-                caption=_prediction(said.get(str(captions.get(record["image"], {}).get("id")))),
+                record.image,
+                *images.data(record.image),
+                caption=_prediction(said.get(caption_of.get(record.image, ""))),
                 references=(),
-                asked=(_one(record, scored[str(record["id"])]),),
+                asked=(_one(record, scored[record.id]),),
                 domain=None,
             )
             for record in chosen
@@ -143,75 +142,36 @@ def _asked(root: Path, cell: str, split: str) -> dict[str, list[Asked]]:
         scored = answers(root, task, cell)
         if not scored:
             continue
-        for record in _records(root, task):
-            if record["split"] == split and str(record["id"]) in scored:
-                found[str(record["image"])].append(_one(record, scored[str(record["id"])]))
+        for record in read_questions(layout.download(root, task)):
+            if record.split == split and record.id in scored:
+                found[record.image].append(_one(record, scored[record.id]))
     return found
 
 
-def _one(record: Mapping[str, Any], item: Mapping[str, Any]) -> Asked:
-    truth = Counter(str(answer) for answer in record["answers"]).most_common(1)
-    return Asked(
-        str(record["question"]), str(item["prediction"]), truth[0][0] if truth else "", accuracy(item["scores"])
-    )
+def _one(record: QuestionRecord, item: Mapping[str, Any]) -> Asked:
+    truth = Counter(record.answers).most_common(1)
+    return Asked(record.question, str(item["prediction"]), truth[0][0] if truth else "", accuracy(item["scores"]))
 
 
-def _records(root: Path, dataset: str) -> list[dict[str, Any]]:
-    path = layout.download(root, dataset) / "records.jsonl"
-    records = read_jsonl(path)
-    needed = ("id", "image", "split", "captions" if dataset in ("coco", "nocaps") else "answers")
-    for number, record in enumerate(records, start=1):
-        for field in needed:
-            if not isinstance(record, dict) or field not in record:
-                raise InputError(
-                    "the field is missing",
-                    file=path,
-                    record=f"line {number}",
-                    field=field,
-                    action=f"Run again: vldistill download {dataset}",
-                )
-    return records
+class Thumbnails:
+    """The stored images of a data set as data URIs, scaled down to ``width`` px where they are wider.
 
-
-class Images:
-    """The stored images of a data set as data URIs, scaled down to ``width`` px where they are wider."""
+    Raises:
+        InputError: there is no archive, no such image, or it cannot be decoded.
+    """
 
     def __init__(self, root: Path, dataset: str, width: int) -> None:
-        self.path, self.width = layout.download(root, dataset) / "images.zip", width
+        self.images, self.width = open_images(layout.download(root, dataset)), width
 
-    def __enter__(self) -> Images:
-        try:
-            self.archive = zipfile.ZipFile(self.path)
-        except (FileNotFoundError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"no readable archive of images ({error})",
-                file=self.path,
-                action="Run the stage download again, or set report.gallery and report.failures to 0",
-            ) from None
+    def __enter__(self) -> Thumbnails:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.archive.close()
+        self.images.close()
 
     def data(self, key: str) -> tuple[str, bool]:
-        """The image as a data URI, and whether its pixels are meant to be seen.
-
-        Raises:
-            InputError: no such image, or not decodable.
-        """
-        from PIL import Image, ImageOps
-
-        try:
-            raw = self.archive.read(key)
-            with Image.open(io.BytesIO(raw)) as opened:
-                image = ImageOps.exif_transpose(opened).convert("RGB")
-        except (KeyError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"the image cannot be read ({error})",
-                file=self.path,
-                record=key,
-                action="Run the stage download again",
-            ) from None
+        """The image as a data URI, and whether its pixels are meant to be seen."""
+        image = self.images.read(key)
         if image.width > self.width:
             image.thumbnail((self.width, self.width))
         out = io.BytesIO()
@@ -231,18 +191,18 @@ def domain_pictures(root: Path, cell: str, split: str, domains: Sequence[str], e
     said = answers(root, "nocaps", cell)
     if not said:
         return []
-    records = [r for r in _records(root, "nocaps") if r["split"] == split and str(r["id"]) in said]
-    ordered = sorted(records, key=lambda record: rank(str(record["image"])))
-    chosen = [r for domain in domains for r in [r for r in ordered if r.get("domain") == domain][:each]]
-    with Images(root, "nocaps", width) as images:
+    records = [r for r in read_captions(layout.download(root, "nocaps")) if r.split == split and r.id in said]
+    ordered = sorted(records, key=lambda record: rank(record.image))
+    chosen = [r for domain in domains for r in [r for r in ordered if r.domain == domain][:each]]
+    with Thumbnails(root, "nocaps", width) as images:
         return [
             Picture(
-                str(r["image"]),
-                *images.data(str(r["image"])),
-                caption=_prediction(said[str(r["id"])]),
-                references=tuple(r["captions"][:2]),
+                record.image,
+                *images.data(record.image),
+                caption=_prediction(said[record.id]),
+                references=tuple(record.captions[:2]),
                 asked=(),
-                domain=r["domain"],
+                domain=record.domain,
             )
-            for r in chosen
+            for record in chosen
         ]
