@@ -21,7 +21,7 @@ TASKS = {
     "retrieval": "Retrieval",
     "reading": "Reading comprehension",
     "summary": "Summaries",
-    "corpus": "Text corpus",
+    "corpus": "Infilling, text tasks\u2019 items",  # the corpus holds no document out: see evaluate.data
 }
 METRICS = {
     "accuracy": "accuracy",
@@ -45,7 +45,7 @@ METRICS = {
 }
 ENTITIES = {
     "all": "all terms (VLKD)",
-    "untrained": "untrained CLIP",
+    "untrained_clip": "untrained CLIP",
     "majority": "majority answer",
     "clip_retrieval": "nearest caption by CLIP",
     "clip_text": "CLIP\u2019s own text tower",
