@@ -5,20 +5,29 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from vldistill import layout
+from vldistill.artifact import publish
 from vldistill.cells import Cell
-from vldistill.files import write_jsonl
+from vldistill.errors import InputError
+from vldistill.evaluate.summary import Bar
+from vldistill.files import write_json, write_jsonl
 from vldistill.params import Params
-from vldistill.report import cost, curves, gallery, svg
-from vldistill.report.doubts import doubts
+from vldistill.params.pretrain import Clip
+from vldistill.report import comparable, cost, curves, gallery, papers, svg
+from vldistill.report.doubts import doubts, retained
 from vldistill.report.numbers import Numbers
 from vldistill.report.scores import Row, difference, estimate
 
@@ -86,31 +95,149 @@ GOOD = (
     row("all", 80.0),
     row("all", 28.0, control="no_image"),
     row("all", 25.0, control="shuffled"),
+    row("majority", 27.0, None),
     row("untrained_clip", 60.0),
 )
+NOT_RUN = "was not run."
+CELL_PEAKS = (("all-s0", 7), ("all-s1", 9))
+
+
+def of_task(task: str, rows: Sequence[Row]) -> list[Row]:
+    metric, variant = ("CIDEr", None) if task == "coco" else ("accuracy", "official")
+    return [replace(old, task=task, metric=metric, variant=variant) for old in rows]
 
 
 def test_no_doubts_when_every_control_fails() -> None:
-    assert doubts(numbers(*GOOD), 10.0) == []
+    assert not doubts(numbers(*GOOD), 10.0)
+    everywhere = [made for task in ("vqav2", "okvqa", "domains", "coco") for made in of_task(task, GOOD)]
+    assert not doubts(numbers(*everywhere), 10.0)
+
+
+@pytest.mark.parametrize("task", ["vqav2", "okvqa", "domains"])
+@pytest.mark.parametrize(
+    ("spoilt", "value", "words"),
+    [(1, 71.0, "without any image"), (2, 80.5, "another item"), (3, 70.1, "majority"), (4, 80.0, "untrained CLIP")],
+)
+def test_a_control_that_works_is_a_doubt(task: str, spoilt: int, value: float, words: str) -> None:
+    rows = of_task(task, GOOD)
+    rows[spoilt] = replace(rows[spoilt], value=value)
+    found = doubts(numbers(*rows, *(GOOD if task != "vqav2" else ())), 10.0)
+    assert found.not_run == ()
+    assert len(found.working) == 1
+    assert words in found.working[0]
+
+
+@pytest.mark.parametrize(("spoilt", "value", "near"), [(1, 60.1, True), (1, 59.9, False), (2, 61.0, True)])
+def test_captions_without_the_image_must_lose_a_quarter_of_cider(spoilt: int, value: float, near: bool) -> None:
+    rows = of_task("coco", GOOD)
+    rows[spoilt] = replace(rows[spoilt], value=value)
+    found = doubts(numbers(*GOOD, *rows), 10.0)
+    assert [("less than 20 points below" in text) for text in found.working] == [True] * near
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 4])
+def test_a_control_that_was_not_run_has_a_sentence_of_its_own(missing: int) -> None:
+    found = doubts(numbers(*(old for index, old in enumerate(GOOD) if index != missing)), 10.0)
+    assert found
+    assert found.working == ()
+    assert [text.endswith(NOT_RUN) for text in found.not_run] == [True]
+
+
+def test_a_headline_that_was_not_run_is_a_doubt() -> None:
+    found = doubts(numbers(*of_task("coco", GOOD)), 10.0)
+    assert found.working == ()
+    assert len(found.not_run) == 1
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "value", "words"),
-    [(1, 71.0, "without any image"), (2, 80.5, "another item"), (3, 80.0, "untrained CLIP")],
+    ("values", "words"),
+    [((-0.2, -1.0), "holds"), ((-0.2, -9.0), "1 of the 2 .* not shown"), ((), "^$")],
 )
-def test_a_control_that_works_is_a_doubt(spoilt: int, value: float, words: str) -> None:
-    rows = list(GOOD)
-    old = rows[spoilt]
-    rows[spoilt] = row(old.arm, value, control=old.control)
-    found = doubts(numbers(*rows), 10.0)
-    assert len(found) == 1
-    assert words in found[0]
+def test_retention_is_said_by_its_bars(values: tuple[float, ...], words: str) -> None:
+    bars = [Bar("retention.x", "x", value, -1.5, False, value >= -1.5, (value,)) for value in values]
+    unmeasured = Bar("retention.y", "y", None, -1.5, False, None, ())
+    assert re.search(words, retained([*bars, unmeasured]))
 
 
-@pytest.mark.parametrize("missing", [1, 2, 3])
-def test_a_control_that_was_not_run_is_a_doubt(missing: int) -> None:
-    rows = [old for index, old in enumerate(GOOD) if index != missing]
-    assert [("not run" in doubt) for doubt in doubts(numbers(*rows), 10.0)] == [True]
+@pytest.mark.parametrize(
+    ("clip", "name"),
+    [
+        (Clip(), "mini CLIP"),
+        (Clip(source="published"), "CLIP ViT-B/16"),
+        (Clip(source="published", published="ViT-L-14/openai"), "CLIP ViT-L/14"),
+        (Clip(source="published", published="ViT-L-14/laion2b"), "ViT-L-14/laion2b"),
+    ],
+)
+def test_ours_stand_in_the_row_of_the_teacher_that_was_used(clip: Clip, name: str) -> None:
+    assert papers.teacher(clip) == name
+    reported = [
+        papers.Reported("vlkd", f"CLIP {size}", "vqav2", split, "accuracy", 40.0, "zero-shot", "paper")
+        for split in ("val", "test-dev")
+        for size in ("ViT-B/16", "ViT-L/14")
+    ]
+    table = papers.table(reported, numbers(*GOOD), comparable=True, teacher=name)
+    ours = [(row["teacher"].text, row["split"].text) for row in table.rows if row["ours"].number is not None]
+    known = name in {entry.teacher for entry in reported}
+    assert ours == [(name, "val" if known else "test")]
+    assert sum(row["reported"].number is not None for row in table.rows) == len(reported)
+
+
+def paper_params(**changes: Any) -> Params:
+    tree: dict[str, Any] = {
+        "download": {"source": "registry"},
+        "pretrain": {"clip": {"source": "published"}, "language_model": {"source": "published"}},
+    }
+    return Params.model_validate(tree | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"download": {"source": "world"}}, "rendered"),
+        ({"pretrain": {"language_model": {"source": "published"}}}, "the teacher is a stand-in"),
+        ({"split": {"coco": {"dev": 5}}}, None),
+        ({"split": {"vqav2": {"test": 5}}}, "split.vqav2.test keeps 5"),
+        ({"evaluate": {"vlkd": {"max_items": 9}}}, "at most 9"),
+        ({"evaluate": {"vlkd": {"split": "dev"}}}, "split is dev"),
+    ],
+)
+def test_what_sets_a_run_apart_from_the_paper(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
+    found = comparable.differences(paper_params(**changes), tmp_path)
+    assert bool(found) == (reason is not None)
+    assert reason is None or reason in found[0]
+
+
+def test_lost_images_set_a_run_apart_from_the_paper(tmp_path: Path) -> None:
+    publish(layout.download(tmp_path, "cc3m"), lambda folder: None, {"addresses": 10, "found": 10})
+    publish(layout.features(tmp_path, "clip", "coco"), lambda folder: None, {"images": 20, "invalid": 0})
+    assert comparable.differences(paper_params(), tmp_path) == []
+    publish(layout.download(tmp_path, "cc3m"), lambda folder: None, {"addresses": 10, "found": 7})
+    publish(layout.features(tmp_path, "clip", "coco"), lambda folder: None, {"images": 20, "invalid": 2})
+    assert comparable.differences(paper_params(), tmp_path) == [
+        "3 of 10 images of cc3m were not got",
+        "2 of 20 images of coco were not decodable",
+    ]
+
+
+def test_only_a_tracked_run_says_that_the_paper_is_reproduced(tmp_path: Path) -> None:
+    assert not comparable.reproduced(tmp_path)
+    number = {"name": "vqa.accuracy", "value": 38.0, "low": 37.0, "high": 39.0, "n": 3, "unit": "percent"}
+    write_json(tmp_path / "data" / "reference" / "paper.json", {"numbers": [number]})
+    assert comparable.reproduced(tmp_path)
+    write_json(tmp_path / "data" / "reference" / "paper.json", {"numbers": []})
+    with pytest.raises(InputError, match=r"paper\.json"):
+        comparable.reproduced(tmp_path)
+
+
+def test_a_step_with_parts_counts_their_work_and_their_memory() -> None:
+    own = {"wall_seconds": 1.0, "cpu_seconds": 0.5, "peak_memory_bytes": 50}
+    cells = {name: {"wall_seconds": 10.0, "cpu_seconds": 9.0, "peak_memory_bytes": peak} for name, peak in CELL_PEAKS}
+    gathered = cost.Run("distill/vlkd", Path("x"), own | {"cells": cells})
+    assert (gathered.wall, gathered.total("cpu_seconds"), gathered.memory) == (21.0, 18.5, 9)
+    silent = cost.Run("evaluate/vlkd/predict", Path("x"), own | {"jobs": {"coco/all-s0": {"wall_seconds": 4.0}}})
+    assert (silent.wall, silent.memory) == (5.0, None)
+    assert cost.Run("pretrain/clip", Path("x"), own).memory == 50
 
 
 def test_differences_pair_seeds_and_spread_seedless_controls() -> None:
@@ -156,7 +283,7 @@ def test_wide_photographs_are_scaled_down(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
         archive.writestr("a.jpg", out.getvalue())
-    with gallery.Images(tmp_path, "coco", 224) as images:
+    with gallery.Thumbnails(tmp_path, "coco", 224) as images:
         source, pixelated = images.data("a.jpg")
     assert source.startswith("data:image/jpeg;base64,")
     assert not pixelated

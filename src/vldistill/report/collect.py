@@ -14,7 +14,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.summary import HEADLINE, Bar, bars
 from vldistill.files import sha256_file, sha256_json
 from vldistill.params import Params
-from vldistill.report import cost, curves, doubts, gallery, origin, page, papers, results, scores, svg
+from vldistill.report import comparable, cost, curves, doubts, gallery, origin, page, papers, results, scores, svg
 from vldistill.report.cards import cards
 from vldistill.report.names import DOMAINS, entity
 from vldistill.report.numbers import Numbers
@@ -77,7 +77,7 @@ def build(params: Params, root: Path, found: Collected) -> Page:
     return Page(
         facts=_facts(params, root, found),
         doubts=doubts.doubts(numbers, params.report.unreliable_margin),
-        banners=_banners(params, preset_name(root)),
+        banners=_banners(params, root),
         cards=cards(numbers, found.bars),
         tables=tables,
         charts=_charts(numbers, found.runs),
@@ -89,15 +89,12 @@ def build(params: Params, root: Path, found: Collected) -> Page:
         identity=_identity(params, root, found),
         settings=_settings(params),
         params_text=yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, width=100, allow_unicode=True),
-        comparable=comparable(params),
+        comparable=not comparable.differences(params, root),
+        reproduced=comparable.reproduced(root),
+        rendered=params.download.source == "world",
+        retained=doubts.retained(found.bars),
         headline_name=entity(numbers.headline),
     )
-
-
-def comparable(params: Params) -> bool:
-    """Whether our benchmarks are the papers': real data, all items, the test split."""
-    vlkd = params.evaluate.vlkd
-    return params.download.source != "world" and vlkd.max_items == 0 and vlkd.split == "test"
 
 
 def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
@@ -109,12 +106,12 @@ def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
         "papers": papers.table(
             [entry for entry in papers.read(root / PAPERS) if entry.method == "vlkd"],
             numbers,
-            comparable=comparable(params),
-            teacher="mini CLIP" if params.download.source == "world" else "as in params",
+            comparable=not comparable.differences(params, root),
+            teacher=papers.teacher(params.pretrain.clip),
         ),
         "controls": results.controls(numbers),
         "ablation": results.ablation(numbers),
-        "domains": results.domains(numbers),
+        "domains": results.domains(numbers, rendered=params.download.source == "world"),
         "vqa_variants": results.variants(numbers),
         "retention": results.retention(numbers),
         "retrieval": results.retrieval(numbers),
@@ -207,23 +204,17 @@ def preset_name(root: Path) -> str:
         return "params.yaml"
 
 
-def _banners(params: Params, preset: str) -> list[str]:
-    found = []
+def _banners(params: Params, root: Path) -> list[str]:
+    """What a reader must know before any number. Only a tracked run at the paper's scale ends the first one."""
+    found, preset, vlkd = [], preset_name(root), params.evaluate.vlkd
     if preset in ("smoke", "paper-dry"):
         found.append(f"The preset {preset} only tests that everything runs: its numbers mean nothing.")
-    vlkd = params.evaluate.vlkd
-    if not comparable(params):
-        found.append(
-            "Re-implementation; paper numbers not yet reproduced. No published weights and no photographs went into "
-            "this run: a miniature CLIP and BART, trained here, look at a rendered world. It tests the method\u2019s "
-            "claims in small; its numbers are not comparable with the paper\u2019s."
-            if params.download.source == "world"
-            else "Re-implementation; paper numbers not yet reproduced: this run evaluates a part of the items only."
-        )
+    if not comparable.reproduced(root):
+        found.append("Re-implementation; paper numbers not yet reproduced.")
+    if reasons := comparable.differences(params, root):
+        found.append(f"The numbers of this run are not comparable with the paper\u2019s: {'; '.join(reasons)}.")
     if vlkd.split != "test":
         found.append(f"Numbers are of the split {vlkd.split}, which tuning looks at: they are no test results.")
-    if vlkd.max_items:
-        found.append(f"At most {vlkd.max_items} items of each task were evaluated.")
     return found
 
 

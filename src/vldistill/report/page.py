@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vldistill.evaluate.summary import MAJORITY, RETRIEVED, UNTRAINED, Bar
 from vldistill.report import results, svg
 from vldistill.report.curves import Panel
+from vldistill.report.doubts import Doubts
 from vldistill.report.gallery import Picture
 from vldistill.report.names import Measure, entity, task
 from vldistill.report.numbers import Numbers
@@ -55,7 +56,7 @@ class Page:
     """Everything the template shows; empty parts are left out of the page and of its navigation."""
 
     facts: dict[str, str]
-    doubts: Sequence[str]
+    doubts: Doubts
     banners: Sequence[str]
     cards: Sequence[Card]
     tables: dict[str, Table]
@@ -69,6 +70,9 @@ class Page:
     settings: dict[str, str] = field(default_factory=dict)
     params_text: str = ""
     comparable: bool = False
+    reproduced: bool = False
+    rendered: bool = False
+    retained: str = ""
     headline_name: str = ""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vldistill.errors import InputError
+from vldistill.params.pretrain import Clip
 from vldistill.report.names import task as task_name
 from vldistill.report.numbers import Numbers
 from vldistill.report.table import Cell, Table, of
@@ -61,38 +63,49 @@ def read(path: Path) -> list[Reported]:
     return found
 
 
+def teacher(clip: Clip) -> str:
+    """The teacher as papers.csv spells it (``ViT-B-16/openai`` is ``CLIP ViT-B/16``); another one by its own name."""
+    if clip.source != "published":
+        return "mini CLIP"
+    found = re.fullmatch(r"(ViT-[A-Z])-(\d+)/openai", clip.published)
+    return f"CLIP {found[1]}/{found[2]}" if found else clip.published
+
+
 def table(reported: Sequence[Reported], numbers: Numbers, *, comparable: bool, teacher: str) -> Table:
-    """Reported numbers with ours of the same benchmark and metric in the last columns.
+    """Reported numbers, with ours in the row of the same benchmark, metric and teacher only.
 
     Args:
         reported: of one method.
         numbers: ours.
         comparable: whether our data and weights are the paper's; False marks every number of ours.
-        teacher: our teacher, as printed.
+        teacher: our teacher, as printed; where the paper has no row of it, ours stand in rows of their own.
     """
+    mark = "" if comparable else "\u2021"
     rows = []
-    for entry in reported:
-        measure = numbers.measure(entry.task, OURS.get(entry.metric, entry.metric))
+    for benchmark in dict.fromkeys((entry.task, entry.split, entry.metric) for entry in reported):
+        task, split, metric = benchmark
+        measure = numbers.measure(task, OURS.get(metric, metric))
         # numbers of val stand for test-dev nowhere: a number is set beside the split it was measured on only
-        ours = numbers.get(measure) if entry.split != "test-dev" else None
-        rows.append(
-            {
-                "task": Cell(task_name(entry.task)),
-                "split": Cell(entry.split),
-                "metric": Cell(entry.metric),
-                "teacher": Cell(entry.teacher),
-                "reported": Cell(number=entry.value, title=entry.source),
-                "ours": of(ours, mark="" if comparable else "\u2021"),
-                "our_teacher": Cell(teacher if ours else "\u2013"),
-                "our_n": Cell(number=ours.n, digits=0) if ours else Cell(),
-            }
-        )
+        ours = numbers.get(measure) if split != "test-dev" else None
+        values = {entry.teacher: entry for entry in reported if (entry.task, entry.split, entry.metric) == benchmark}
+        for name in [*values, *([teacher] if ours and teacher not in values else [])]:
+            entry, own = values.get(name), ours if name == teacher else None
+            rows.append(
+                {
+                    "task": Cell(task_name(task)),
+                    "split": Cell(split if entry else numbers.split),
+                    "metric": Cell(metric),
+                    "teacher": Cell(name),
+                    "reported": Cell(number=entry.value, title=entry.source) if entry else Cell(),
+                    "ours": of(own, mark=mark),
+                    "our_n": Cell(number=own.n, digits=0) if own else Cell(),
+                }
+            )
     notes = [f"Reported: {', '.join(dict.fromkeys(entry.source for entry in reported))}; zero-shot."]
     if not comparable:
         notes.append(
-            "\u2021 Not comparable: our number is of a miniature experiment (see the head of the page), the reported "
-            "one of photographs with CLIP and BART-large. They stand side by side to show which "
-            "benchmark each row belongs to."
+            "\u2021 Not comparable, for the reasons at the head of the page. Ours stand here to show which benchmark "
+            "each number belongs to."
         )
     return Table(
         "papers",
@@ -104,7 +117,6 @@ def table(reported: Sequence[Reported], numbers: Numbers, *, comparable: bool, t
             ("teacher", "teacher"),
             ("reported", "reported"),
             ("ours", "ours"),
-            ("our_teacher", "our teacher"),
             ("our_n", "our n"),
         ],
         rows,

@@ -163,8 +163,8 @@ def ablation(numbers: Numbers) -> Table:
     return comparison(numbers, "ablation", "Trained arms", brief, pairs, notes=("Bold: best of the column.",))
 
 
-def domains(numbers: Numbers) -> Table:
-    """NoCaps and VQA by domain, with the loss from in-domain to out-of-domain."""
+def domains(numbers: Numbers, *, rendered: bool) -> Table:
+    """NoCaps and VQA by domain, with the loss from in-domain to out-of-domain; ``rendered``: images of the world."""
     rows = []
     for measure in _of_tasks(numbers, ("domains", "nocaps"), ("accuracy", "CIDEr")):
         for pair in looking(numbers):
@@ -191,7 +191,9 @@ def domains(numbers: Numbers) -> Table:
         head=("measure",),
         notes=(
             "in-domain: a new combination of pairs that were seen; near-domain: one rare pair; "
-            "out-domain: a pair never seen.",
+            "out-domain: a pair never seen."
+            if rendered
+            else "Domains as NoCaps gives them: by the object classes of an image.",
             _note(numbers),
         ),
     )
@@ -259,8 +261,9 @@ def retention(numbers: Numbers) -> Table:
         rows if texts and arms else [],
         head=("arm",),
         notes=(
-            f"Change: after minus before; green: no more than {RETENTION_LOSS:g} points below. "
-            "The loss has no such limit, lower is better.",
+            f"Change: after minus before; green: no more than {RETENTION_LOSS:g} points below.",
+            "The infilling loss is that of the text tasks\u2019 own items of the evaluated split, spelled with their "
+            "targets: the corpus holds no document out. It has no limit; lower is better.",
             _note(numbers),
         ),
         emphasised=(1,),
@@ -279,10 +282,10 @@ def _judged(cell: Cell, measure: Measure) -> Cell:
 
 
 def retrieval(numbers: Numbers) -> Table:
-    """Image-text retrieval with the language model's encoder as text tower: what TTDM and ITCL bring."""
+    """Image-text retrieval with the language model's encoder as text tower: measures what TTDM and ITCL train."""
     pairs = [pair for pair in numbers.entities if pair[1] is None]
     measures = [measure for measure in numbers.measures if measure.task == "retrieval"]
-    notes = ("TTDM and ITCL align BART\u2019s encoder with CLIP: retrieval is where that shows.",)
+    notes = ("TTDM and ITCL are the terms that align BART\u2019s encoder with CLIP.",)
     return comparison(numbers, "retrieval", "Image-text retrieval", measures, pairs, notes)
 
 

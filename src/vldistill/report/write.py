@@ -22,7 +22,7 @@ SECTIONS = {
     "ablation": "Ablation",
     "domains": "Domains",
     "types": "Question types",
-    "retention": "Language skills kept",
+    "retention": "Language skills, before and after",
     "retrieval": "Retrieval",
     "curves": "Training curves",
     "gallery": "Gallery",
