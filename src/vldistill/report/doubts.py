@@ -23,8 +23,10 @@ WORDS = {
     NO_TEACHER: "with an untrained CLIP",
 }
 CHIEF = {"vqav2": "accuracy", "okvqa": "accuracy", "domains": "accuracy", "coco": "CIDEr"}
-CONTROLS = dict.fromkeys(("vqav2", "okvqa", "domains"), (NO_IMAGE, SHUFFLED, MOST_GIVEN, NO_TEACHER))
-CONTROLS |= {"coco": (NO_IMAGE, SHUFFLED, NO_TEACHER)}
+CONTROLS: dict[str, tuple[Pair, ...]] = {
+    **dict.fromkeys(("vqav2", "okvqa", "domains"), (NO_IMAGE, SHUFFLED, MOST_GIVEN, NO_TEACHER)),
+    "coco": (NO_IMAGE, SHUFFLED, NO_TEACHER),
+}
 # CIDEr has no upper end (about 0.6 on photographs, above 2 on few templates): its margin is a share of the headline's
 CIDER_SHARE = 0.25
 NEEDS_UNTRAINED = ("vqav2", "coco")  # elsewhere an untrained teacher is judged where it was evaluated

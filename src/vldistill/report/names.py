@@ -21,7 +21,7 @@ TASKS = {
     "retrieval": "Retrieval",
     "reading": "Reading comprehension",
     "summary": "Summaries",
-    "corpus": "Infilling, text tasks\u2019 items",  # the corpus holds no document out: see evaluate.data
+    "corpus": "Text tasks\u2019 items",  # the corpus holds no document out: see evaluate.data
 }
 METRICS = {
     "accuracy": "accuracy",
@@ -41,7 +41,7 @@ METRICS = {
     "R@10": "R@10",
     "rougeLsum": "ROUGE-Lsum",
     "f1": "token F1",
-    "loss": "loss",
+    "loss": "infilling loss",
 }
 ENTITIES = {
     "all": "all terms (VLKD)",
