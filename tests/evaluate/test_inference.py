@@ -21,6 +21,12 @@ from vldistill.models.images import open_image
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands read a params.yaml where they run: not this checkout's."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def folder(project: Path) -> Path:
     return layout.distill_vlkd(project) / "all-s0"
@@ -96,8 +102,13 @@ def test_ask_command_prints_the_answer_alone(folder: Path, photograph: Path, mod
     assert found.stdout.strip() == model.ask(photograph, "what color is it?")
 
 
-def test_ask_without_a_model_says_what_to_do(photograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_commands_ask_as_the_params_here_say(folder: Path, photograph: Path) -> None:
+    plain = run("caption", photograph, "--model", folder).stdout
+    Path("params.yaml").write_text("evaluate: {vlkd: {decoding: {caption: {max_new_tokens: 1}}}}")
+    assert len(run("caption", photograph, "--model", folder).stdout) < len(plain)
+
+
+def test_ask_without_a_model_says_what_to_do(photograph: Path) -> None:
     found = run("ask", photograph, "what?")
     assert isinstance(found.exception, InputError)
     assert "make reproduce" in str(found.exception)
