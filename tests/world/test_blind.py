@@ -10,6 +10,7 @@ from vldistill.params.world import Sizes
 from vldistill.params.world import World as WorldParams
 from vldistill.records import okvqa, vqa
 from vldistill.world import corpus, official
+from vldistill.world.questions import Balance
 from vldistill.world.scenes import World
 
 MARGIN = 5.0  # points above the majority
@@ -112,8 +113,8 @@ def test_yes_and_no_are_balanced_for_every_wording(questions):
         if record.answer_type == "yes/no":
             counts[record.split, record.question][most_common(record)] += 1
     for wording, count in counts.items():
-        # annotators may turn a few answers round, and a set with more big than small objects cannot be quite level
-        assert abs(count["yes"] - count["no"]) <= 4 + 0.05 * count.total(), (wording, count)
+        # annotators may turn a few answers round
+        assert abs(count["yes"] - count["no"]) <= Balance.SLACK + 4, (wording, count)
 
 
 def test_no_question_type_mixes_slots_with_different_answers(questions):

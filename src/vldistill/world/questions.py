@@ -95,6 +95,8 @@ class Balance:
     happen to lean the same way.
     """
 
+    SLACK = 2
+
     def __init__(self) -> None:
         self._excess: Counter[tuple[str, str]] = Counter()  # (slot, value) -> answers yes minus answers no
 
@@ -107,9 +109,13 @@ class Balance:
             return truth
         return rng.choice([value for value in others if self._excess[slot, value] == most])
 
-    def note(self, slot: str, value: str, yes: bool) -> None:
-        """Count a question that was asked."""
-        self._excess[slot, value] += 1 if yes else -1
+    def admit(self, slot: str, value: str, yes: bool) -> bool:
+        """Count a question, unless it would bring its wording further off level than `SLACK`."""
+        excess = self._excess[slot, value] + (1 if yes else -1)
+        if abs(excess) > self.SLACK:
+            return False
+        self._excess[slot, value] = excess
+        return True
 
 
 def yes_no_question(scene: Scene, slot: str, rng: random.Random, balance: Balance | None = None) -> Question:
@@ -142,9 +148,8 @@ def vqa_questions(scene: Scene, count: int, rng: random.Random, balance: Balance
         question = vqa_question(scene, rng, balance)
         if question.text in drawn:
             continue
-        drawn[question.text] = question
-        if question.value is not None:
-            balance.note(question.slot, question.value, question.answer == "yes")
+        if question.value is None or balance.admit(question.slot, question.value, question.answer == "yes"):
+            drawn[question.text] = question
     return list(drawn.values())
 
 
