@@ -168,7 +168,8 @@ class VlkdTask:
             own,
             mask_ratio=corruption.mask_ratio,
             span=corruption.span,
-            whole=options.whole,
+            tail=options.tail,
+            tail_span=options.tail_span,
         )
         return {
             "replay": corrupted.ids,

@@ -38,7 +38,10 @@ class Replay(Section):
 
     share: float = Field(0.3, ge=0, le=1, description="Share of the steps with a replay batch; 0 = no replay.")
     batch_size: int = Field(32, gt=0, description="Texts in a replay batch.")
-    whole: float = Field(0.0, ge=0, le=1, description="Share of replayed texts masked whole.")
+    tail: float = Field(
+        0.7, ge=0, le=1, description="Share of replayed texts of which only the end is masked, as in pre-training."
+    )
+    tail_span: float = Field(1.0, ge=0, description="Mean length of such an end in tokens (Poisson, at least 1).")
 
 
 class VlkdOptions(Section):

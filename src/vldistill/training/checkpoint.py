@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vldistill.errors import VldistillError
-from vldistill.files import fsync_folder, read_json, sha256_file, write_json
+from vldistill.files import read_json, sha256_file, sync_to_disk, write_json
 
 FOLDER = "checkpoints"
 OPTIMISER = ("exp_avg", "exp_avg_sq", "step")
@@ -50,12 +50,11 @@ def save(
         temporary.mkdir(parents=True, exist_ok=True)
         _check_space(temporary, tensors)
         save_file(tensors, temporary / "state.safetensors")
-        with open(temporary / "state.safetensors", "rb") as handle:
-            os.fsync(handle.fileno())
+        sync_to_disk(temporary / "state.safetensors")
         digest = sha256_file(temporary / "state.safetensors")
         write_json(temporary / "state.json", {**state, "random": _random_states(), "sha256": digest})
         os.replace(temporary, final)
-        fsync_folder(final.parent)
+        sync_to_disk(final.parent)
     except OSError as error:
         raise VldistillError(
             f"cannot save {final}: {error.strerror or error}. Free space or check permissions"
