@@ -127,7 +127,8 @@ def make_project(root: Path) -> Project:
             shutil.copy2(source, target, follow_symlinks=False)
     project = Project(root)
     project.run("git", "init", "--quiet", "--initial-branch", "main")
-    project.vldistill("preset", "smoke", "--force")
+    (root / "params.yaml").unlink()
+    project.vldistill("preset", "smoke")
     project.commit("start")
     return project
 

@@ -27,7 +27,7 @@ def downstream(project: Project, names: set[str]) -> set[str]:
 
 
 def test_snakemake_all_uses_all_cores_and_leaves_both_with_nothing_to_do(smoke: Project) -> None:
-    assert f"Provided cores: {os.cpu_count()}" in smoke.log.read_text(encoding="utf-8")
+    assert f"Provided cores: {len(os.sched_getaffinity(0))}" in smoke.log.read_text(encoding="utf-8")
     assert smoke.status() == {}
     assert smoke.nothing in smoke.run("snakemake", "--dry-run", "all")
     assert "Running stage" not in smoke.run("dvc", "repro", "--dry")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,46 +14,53 @@ if TYPE_CHECKING:
     from conftest import Project
 
 pytestmark = pytest.mark.slow
-THREADS = 63
+OPTIONS = """
+import os
+import sys
+from snakemake.cli import parse_args
+options = parse_args(sys.argv[1:])[1]
+print(options.cores, options.executor, options.jobs)
+"""
 
 
 @pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory, new_project: Callable[[Path], Project]) -> Project:
-    """A project whose jobs ask for more threads than this machine has cores: a core limit would lower them."""
-    project = new_project(tmp_path_factory.mktemp("wide") / "project")
-    project.edit("compute.threads", THREADS)
-    return project
+def fresh(tmp_path_factory: pytest.TempPathFactory, new_project: Callable[[Path], Project]) -> Project:
+    return new_project(tmp_path_factory.mktemp("fresh") / "project")
 
 
-def threads(text: str) -> set[str]:
-    """The `threads:` lines of the jobs of rule pretrain_model (one thread has no line)."""
-    blocks = text.split("rule pretrain_model:")[1:]
-    return {line.strip() for block in blocks for line in block.split("rule ")[0].splitlines() if "threads:" in line}
-
-
-@pytest.mark.skipif((os.cpu_count() or 1) >= THREADS, reason="this machine has more cores than the job asks for")
 @pytest.mark.parametrize(
-    ("arguments", "environment"),
+    ("arguments", "environment", "cores_executor_jobs"),
     [
-        (["--profile", "slurm"], {}),
-        ([], {"SNAKEMAKE_PROFILE": "slurm"}),
-        ([], {"SNAKEMAKE_PROFILE": "workflow/profiles/slurm"}),
+        (["all"], {}, f"{len(os.sched_getaffinity(0))} None None"),
+        (["--cores", "1", "all"], {}, "1 None None"),
+        (["--profile", "slurm", "all"], {}, "None slurm 50"),
+        (["all"], {"SNAKEMAKE_PROFILE": "slurm"}, "None slurm 50"),
+        (["all"], {"SNAKEMAKE_PROFILE": "workflow/profiles/slurm", "VLDISTILL_SLURM_JOBS": "7"}, "None slurm 7"),
     ],
 )
-def test_the_slurm_profile_inherits_no_core_limit(
-    wide: Project, arguments: list[str], environment: dict[str, str]
+def test_all_cores_here_and_no_core_limit_on_slurm(
+    fresh: Project, arguments: list[str], environment: dict[str, str], cores_executor_jobs: str
 ) -> None:
-    text = wide.run("snakemake", *arguments, "--dry-run", "pretrain", **environment)
-    assert threads(text) == {f"threads: {THREADS}"}
+    # what Snakemake itself makes of the call: a dry run would not tell, it plans with one core
+    text = fresh.run(sys.executable, "-c", OPTIONS, *arguments, **environment)
+    assert text.splitlines()[-1] == cores_executor_jobs
 
 
-def test_overrides_outside_params_are_refused(wide: Project) -> None:
-    text = wide.run("snakemake", "--dry-run", "--config", "compute=1", "--", "all", check=False)
+def test_gpu_jobs_are_asked_for_in_one_place(fresh: Project, tmp_path: Path) -> None:
+    project = fresh.copy_to(tmp_path / "project")
+    project.edit("compute.device", "cuda")
+    text = project.run("snakemake", "--profile", "slurm", "--dry-run", "all")
+    asking = {block.split(":")[0] for block in text.split("\nrule ")[1:] if "gpu=1" in block}
+    assert asking == {"pretrain_model", "features_set", "distill_vlkd_cells", "evaluate_vlkd_predict_cells"}
+
+
+def test_overrides_outside_params_are_refused(fresh: Project) -> None:
+    text = fresh.run("snakemake", "--dry-run", "--config", "compute=1", "--", "all", check=False)
     assert "--config and --configfile are refused" in text
 
 
-def test_a_wrong_parameter_is_one_clear_message(wide: Project, tmp_path: Path) -> None:
-    project = wide.copy_to(tmp_path / "project")
+def test_a_wrong_parameter_is_one_clear_message(fresh: Project, tmp_path: Path) -> None:
+    project = fresh.copy_to(tmp_path / "project")
     path = project.root / "params.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("  gallery:", "  galery:"), encoding="utf-8")
     text = project.run("snakemake", "--dry-run", "all", check=False)
@@ -61,8 +69,8 @@ def test_a_wrong_parameter_is_one_clear_message(wide: Project, tmp_path: Path) -
     assert "Traceback" not in text
 
 
-def test_outside_git_snakemake_goes_without_dvc_and_says_so(wide: Project, tmp_path: Path) -> None:
-    project = wide.copy_to(tmp_path / "project")
+def test_outside_git_snakemake_goes_without_dvc_and_says_so(fresh: Project, tmp_path: Path) -> None:
+    project = fresh.copy_to(tmp_path / "project")
     (project.root / ".git").rename(tmp_path / "git")
     text = project.run("snakemake", "--cores", "2", "results/split/reading/dev.json", GIT_CEILING_DIRECTORIES="/")
     assert text.count("sync: ") == 1
