@@ -23,7 +23,7 @@ from vldistill.evaluate.metrics.captions import CaptionScorer, score_captions
 from vldistill.evaluate.metrics.java import wheel
 
 IMAGES = 5000
-SETS = 5
+SETS = 3
 Captions = tuple[dict[int, list[str]], dict[int, str]]
 
 

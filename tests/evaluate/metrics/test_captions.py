@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,12 @@ REFERENCES = {
     3: ["a cat"],
 }
 HYPOTHESES = {1: "a red ball", 2: "two dogs in a park", 3: "a blue cat"}
+
+
+def children_seconds() -> float:
+    """Processor time of ended child processes; unlike wall time it does not depend on what else runs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def launcher(home: Path, script: str) -> None:
@@ -217,7 +224,9 @@ def test_fakecap_spice_and_its_cache(corenlp: Path, fakecap: tuple[Path, Path], 
     references = caption_references(Source.read(fakecap[0]))
     results = caption_results(Source.read(fakecap[1]))
     before = os.listdir(wheel() / "spice")
+    begun = children_seconds()
     scores = score_captions(references, results, spice="required", cache=tmp_path)
+    first = children_seconds() - begun
     assert scores["metrics"]["SPICE"] == pytest.approx(0.13288891803208125, abs=1e-9)
     assert {name: scores["metrics"][name] for name in EXPECTED} == pytest.approx(EXPECTED, abs=1e-9)
     kept = next(tmp_path.rglob("data.mdb"))
@@ -226,7 +235,9 @@ def test_fakecap_spice_and_its_cache(corenlp: Path, fakecap: tuple[Path, Path], 
     keys = list(results)
     mixed = dict(zip(keys, random.Random(0).sample([results[key] for key in keys], len(keys)), strict=True))
     stamp = kept.stat().st_mtime_ns
+    begun = children_seconds()
     second = score_captions(references, mixed, spice="required", cache=tmp_path)
+    assert children_seconds() - begun < first / 10
     assert second["metrics"]["SPICE"] < scores["metrics"]["SPICE"]
     assert kept.stat().st_mtime_ns == stamp
     assert sorted(before) == sorted(os.listdir(wheel() / "spice"))

@@ -17,9 +17,7 @@ from vldistill.evaluate.metrics.tokenizer import DROPPED, LINE_ENDS, tokenize
 def odd_captions(count: int) -> list[str]:
     """Captions of words, marks, numbers and letters of many scripts, without anything that ends a line."""
     rng = random.Random(0)
-    words = (
-        "a man's dog isn't running (fast) 1/2 3.5 5,000 $3 U.S. e.g. t-shirt <br> &amp; \"quoted\" 'so' -LRB- ..."
-    )
+    words = "a man's dog isn't running (fast) 1/2 3.5 5,000 $3 U.S. e.g. t-shirt <br> &amp; \"quoted\" 'so' -LRB- ..."
     marks = ". , ; : ! ? - -- ' \" ` ( ) [ ] { } / \\ | ||| & @ # % * + = < > ~ ^ _ é ß 漢 \u00a0 \u200d \x85 \t \x7f"
     tokens = [*words.split(), *marks.split(" ")]
     lengths = [rng.randint(1, 12) for _ in range(count)]
