@@ -80,7 +80,8 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def current(root: str | Path) -> str | None:
     """The preset that params.yaml equals, or None."""
-    tree = parse(load_tree(Path(root) / PARAMS), Path(root) / PARAMS).model_dump(mode="json")
+    path = Path(root) / PARAMS
+    tree = parse(load_tree(path), path).model_dump(mode="json")
     return next((name for name in NAMES if params_of(root, name).model_dump(mode="json") == tree), None)
 
 
@@ -95,9 +96,9 @@ def describe(root: str | Path) -> str:
 
 
 def difference(root: str | Path, name: str) -> list[str]:
-    """Lines ``KEY: OLD -> NEW`` from params.yaml to the preset."""
+    """Lines ``KEY: OLD -> NEW`` from params.yaml as it stands, valid or not, to the preset."""
     path = Path(root) / PARAMS
-    old = flat(parse(load_tree(path), path).model_dump(mode="json")) if path.is_file() else {}
+    old = flat(load_tree(path)) if path.is_file() else {}
     new = flat(params_of(root, name).model_dump(mode="json"))
     keys = [*new, *(key for key in old if key not in new)]
     return [

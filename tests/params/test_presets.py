@@ -55,3 +55,12 @@ def test_command_shows_without_writing(project):
     assert " -> " in result.output
     assert (project / "params.yaml").read_bytes() == before
     assert "equals the preset mini" in CliRunner().invoke(command, []).output
+
+
+def test_a_broken_params_file_can_be_replaced(project):
+    (project / "params.yaml").write_text("compute: {thread: 1}\n")
+    assert "compute.thread: 1 -> (absent)" in presets.difference(project, "mini")
+    with pytest.raises(VldistillError):
+        presets.apply(project, "mini")
+    presets.apply(project, "mini", force=True)
+    assert presets.current(project) == "mini"
