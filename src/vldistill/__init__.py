@@ -1,4 +1,4 @@
-"""Vision-language knowledge distillation as a reproducible pipeline: VLKD and MAD on CLIP."""
+"""Vision-language knowledge distillation as a reproducible pipeline, on CLIP."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Lazy(click.Group):
 @click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="vldistill")
 def cli() -> None:
-    """Vision-language knowledge distillation (VLKD, MAD) as a reproducible pipeline.
+    """Vision-language knowledge distillation as a reproducible pipeline.
 
     The whole pipeline: snakemake all, or dvc repro. A stage by hand: the commands below, run in the project's root;
     the experiment is what params.yaml holds.
