@@ -23,5 +23,6 @@ rule pretrain_model:
         gpu=gpus(),
     params:
         read=narrow("pretrain", *NUMERICS),
+        deadline=deadline,
     shell:
-        "vldistill pretrain {wildcards.model} > {log} 2>&1"
+        "vldistill pretrain {wildcards.model} {params.deadline} > {log} 2>&1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
 import time
@@ -50,6 +51,9 @@ def test_a_killed_experiment_goes_on_and_the_table_is_readable(project: Project)
     assert len(rows[0]) <= 30
     assert {row["distill.vlkd.training.steps"] for row in rows} == {"6", "7"}
     assert any(row["Experiment"] == "longer" for row in rows)
+
+    plots = json.loads(project.run("dvc", "plots", "diff", "HEAD", "longer", "--json", "--quiet"))
+    assert {"results/report/plots/arms.json", "results/report/plots/losses.json"} <= set(plots)
 
     project.run("dvc", "exp", "apply", "longer")
     assert project.status() == {}
