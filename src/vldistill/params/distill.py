@@ -17,8 +17,8 @@ Plm = Literal["bart", "bart_no_direct"]
 class VlkdWeights(Section):
     """Weights of the loss terms; a term of weight 0 is not computed."""
 
-    ttdm: float = Field(1.0, ge=0, description="Weight a of Text-Text Distance Minimization.")
-    itcl: float = Field(1.0, ge=0, description="Weight b of Image-Text Contrastive Learning.")
+    ttdm: float = Field(4.0, ge=0, description="Weight a of Text-Text Distance Minimization.")
+    itcl: float = Field(0.5, ge=0, description="Weight b of Image-Text Contrastive Learning.")
     icti: float = Field(1.0, ge=0, description="Weight c of Image-Conditioned Text Infilling.")
     replay: float = Field(1.0, ge=0, description="Weight of text infilling on the replayed corpus.")
 
@@ -53,7 +53,9 @@ class VlkdOptions(Section):
         "patch", description="Image features f(v) the decoder attends to: pooled vector, patch tokens, or both."
     )
     pooled_states: int = Field(1, gt=0, description="States that the pooled vector is projected to.")
-    pool: Literal["<s>", "</s>", "mean"] = Field("mean", description="How encoder states become the text vector s.")
+    pool: Literal["<s>", "</s>", "mean"] = Field(
+        "<s>", description="How encoder states become the text vector s; T5 has no `<s>`."
+    )
     unit: bool = Field(True, description="TTDM on unit vectors; false = raw (other weights suit it).")
     itcl: Literal["softmax", "sigmoid"] = Field(
         "softmax", description="ITCL as symmetric InfoNCE, or as SigLIP's pairwise sigmoid loss."
@@ -64,11 +66,14 @@ class VlkdOptions(Section):
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the language model while it is distilled.")
     one_pass: bool = Field(
         False,
-        description="Encode clean, corrupted and replayed texts in one batch: fewer launches, which pays on a GPU; a CPU "
-        "is faster (18 % measured) with a pass for each, which are less padded.",
+        description="Encode clean, corrupted and replayed texts in one batch: fewer launches, which pays on a GPU; a "
+        "CPU is faster (18 % measured) with a pass for each, which are less padded.",
     )
     length_buckets: bool = Field(False, description="Batches of captions of similar length (less padding).")
-    training: Training = Field(default_factory=Training, description="Length and optimiser of the training.")
+    training: Training = Field(
+        default_factory=lambda: Training.model_validate({"learning_rate": 0.003, "gradient_norms_every": 50}),
+        description="Length and optimiser of the training.",
+    )
 
     @model_validator(mode="after")
     def _teaches(self) -> Self:
