@@ -52,8 +52,9 @@ def test_a_killed_experiment_goes_on_and_the_table_is_readable(project: Project)
     assert {row["distill.vlkd.training.steps"] for row in rows} == {"6", "7"}
     assert any(row["Experiment"] == "longer" for row in rows)
 
-    plots = json.loads(project.run("dvc", "plots", "diff", "HEAD", "longer", "--json", "--quiet"))
-    assert {"results/report/plots/arms.json", "results/report/plots/losses.json"} <= set(plots)
+    text = project.run("dvc", "plots", "diff", "HEAD", "longer", "--json")
+    plots = json.loads(text[text.index("{") :])["data"]
+    assert set(plots) == {"results/report/plots/arms.json", "results/report/plots/losses.json"}
 
     project.run("dvc", "exp", "apply", "longer")
     assert project.status() == {}
