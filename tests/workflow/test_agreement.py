@@ -26,11 +26,11 @@ def downstream(project: Project, names: set[str]) -> set[str]:
     return names | reached
 
 
-def test_snakemake_all_uses_all_cores_and_leaves_both_with_nothing_to_do(smoke: Project) -> None:
+def test_snakemake_all_uses_all_cores_and_leaves_both_with_nothing_to_do(smoke: Project, project: Project) -> None:
     assert f"Provided cores: {len(os.sched_getaffinity(0))}" in smoke.log.read_text(encoding="utf-8")
-    assert smoke.status() == {}
-    assert smoke.nothing in smoke.run("snakemake", "--dry-run", "all")
-    assert "Running stage" not in smoke.run("dvc", "repro", "--dry")
+    assert project.status() == {}
+    assert project.nothing in project.run("snakemake", "--dry-run", "all")
+    assert "Running stage" not in project.run("dvc", "repro", "--dry")
 
 
 def test_dvc_repro_after_snakemake_runs_nothing_and_after_an_edit_leaves_nothing_to_snakemake(project: Project) -> None:
