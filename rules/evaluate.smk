@@ -69,7 +69,7 @@ rule evaluate_vlkd_score:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(3000, 16000),
+        mem_mb=scaled(5000, 16000),
         runtime=scaled(60, 240),
     params:
         read=narrow("evaluate.vlkd", "distill.vlkd"),
