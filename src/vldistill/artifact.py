@@ -105,6 +105,36 @@ def verify(folder: str | Path, *, content: bool = True) -> dict[str, Any]:
     return manifest
 
 
+def publish_absent(folder: str | Path, reason: str) -> Path:
+    """Publish an artifact without data, for what does not exist in this experiment: the graph stays the same for all.
+
+    Args:
+        folder: where the artifact would stand.
+        reason: why there is none, and how to get it where that can be done; without paths of this machine.
+    """
+    return publish(folder, lambda _: None, {"absent": reason})
+
+
+def absence(folder: str | Path) -> str | None:
+    """Why the artifact holds no data; None for one that does.
+
+    Raises:
+        InputError: as `read_manifest`.
+    """
+    reason = read_manifest(folder)["meta"].get("absent")
+    return None if reason is None else str(reason)
+
+
+def refuse_absent(folder: str | Path, action: str) -> None:
+    """Stop where an artifact that is needed holds no data.
+
+    Raises:
+        InputError: it is absent; gives the reason, and ``action`` as the way out.
+    """
+    if reason := absence(folder):
+        raise InputError(f"absent: {reason}", file=folder, action=action)
+
+
 def fingerprint(folder: str | Path) -> str:
     """Hex sha256 that identifies an artifact's content."""
     return sha256_json(read_manifest(folder))

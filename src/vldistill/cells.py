@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from vldistill.params import Params
 
+METHOD = "vlkd"
+"""The method's name in keys, scores and the papers' numbers."""
+
 
 @dataclass(frozen=True, order=True)
 class Cell:

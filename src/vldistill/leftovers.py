@@ -64,9 +64,9 @@ def _of_experiment(params: Params, root: Path) -> set[Path]:
     cells = vlkd_cells(params)
     try:
         distilled = {look_up(params, root, cell).path for cell in cells}
-        predicting = [job for cell in cells for job in jobs.cell_jobs(params, cell)] + jobs.reference_jobs(
-            params, cells
-        )
+        asked = jobs.all_jobs(params, cells)
+        absent = jobs.absent_tasks(asked, root)
+        predicting = [job for job in asked if job.task not in absent]
         return distilled | {folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in predicting}
     except InputError as error:
         raise InputError(

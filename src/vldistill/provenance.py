@@ -9,12 +9,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from vldistill.files import write_json
 
+# What bits of weights, features, pictures and predictions may depend on; part of the keys of run folders.
+LIBRARIES = ("torch", "transformers", "open_clip_torch", "tokenizers", "numpy", "pillow")
 PACKAGES = ("torch", "transformers", "open_clip_torch", "pycocoevalcap", "numpy", "snakemake", "dvc")
 
 
@@ -34,13 +37,27 @@ def git_state(root: str | Path = ".") -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on; absent ones are left out."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **_versions(PACKAGES)}
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries that compute results, for the keys of run folders: an upgrade runs anew.
+
+    Imports none of them, so that finished runs are still recognised in no time.
+    """
+    return _versions(LIBRARIES)
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    return {package: version for package in packages if (version := _version(package))}
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def peak_memory_bytes() -> int:

@@ -158,8 +158,15 @@ def test_published_weights_take_the_same_path(project: Path, params: Params) -> 
         load_file(words / "model.safetensors")["model.shared.weight"],
         load_file(given / "bart" / "model.safetensors")["model.shared.weight"],
     )
-    with pytest.raises(InputError, match="no twin"):
-        pretrain.run(there, project, "bart_no_direct")
+    twin = pretrain.run(there, project, "bart_no_direct")
+    assert "no twin" in artifact.absence(twin) and artifact.read_manifest(twin)["files"] == {}
+    assert layout.run_record(twin).is_file()
+
+
+def test_a_stand_in_cannot_be_made_from_an_absent_corpus(project: Path, params: Params) -> None:
+    artifact.publish_absent(layout.download(project, "corpus"), "nobody supplied it")
+    with pytest.raises(InputError, match=r"nobody supplied it.*published weights"):
+        pretrain.run(params, project, "bart")
 
 
 def test_published_weights_that_are_not_there(project: Path, params: Params, monkeypatch) -> None:

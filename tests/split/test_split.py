@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vldistill import layout
+from vldistill.artifact import publish, publish_absent
 from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.params import Params
@@ -77,9 +78,7 @@ def project(tmp_path):
         "reading": [TextRecord(f"r{n}", "t", "a", "reading", ("train", "dev", "test")[n % 3]) for n in range(12)],
         "summary": [TextRecord("s", "t", "a", "summary", "train")],
     }.items():
-        folder = layout.download(tmp_path, task)
-        folder.mkdir(parents=True)
-        write_records(folder, rows)
+        publish(layout.download(tmp_path, task), lambda folder, rows=rows: write_records(folder, rows))
     return tmp_path
 
 
@@ -109,5 +108,11 @@ def test_faults(project):
         run(Params(), project, "imagenet")
     with pytest.raises(InputError, match="no test records"):
         run(Params(), project, "summary")
-    with pytest.raises(InputError, match=r"records\.jsonl"):
+    with pytest.raises(InputError, match="no finished artifact"):
         run(Params(), project, "coco")
+
+
+def test_an_absent_set_has_empty_lists(project):
+    publish_absent(layout.download(project, "domains"), "there is none")
+    for path in run(Params(), project, "domains"):
+        assert read_json(path)["ids"] == []

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout, runs
-from vldistill.artifact import fingerprint
-from vldistill.cells import Cell
+from vldistill.artifact import fingerprint, refuse_absent
+from vldistill.cells import METHOD, Cell
 from vldistill.code_version import code_version
 from vldistill.params import Params
+from vldistill.provenance import libraries
 
 STAGE = "distill"
 PAIRS = "cc3m"
 CORPUS = "corpus"
+# What to do about an absent input, by the part it plays; else the arm that asks for it cannot be run.
+WITHOUT = {"corpus": "Set distill.vlkd.replay.share to 0, or supply the corpus"}
 
 
 def inputs(params: Params, root: str | Path, cell: Cell) -> dict[str, Path]:
@@ -34,16 +37,20 @@ def cell_key(params: Params, root: str | Path, cell: Cell) -> dict[str, Any]:
     """The key of the cell's run folder; two arms with equal options share one.
 
     Raises:
-        InputError: an input is not there.
+        InputError: an input is not there, or does not exist in this experiment.
     """
+    paths = inputs(params, root, cell)
+    for name, path in paths.items():
+        refuse_absent(path, WITHOUT.get(name, f"Take the arm {cell.arm} out of distill.vlkd.active"))
     return {
-        "method": "vlkd",
+        "method": METHOD,
         "options": params.distill.vlkd.options_of(cell.arm).model_dump(mode="json"),
         "seed": cell.seed,
         "compute": params.compute.model_dump(mode="json", include={"device", "dtype", "threads"}),
         "toy": params.download.source == "world",
-        "inputs": {name: fingerprint(path) for name, path in inputs(params, root, cell).items()},
+        "inputs": {name: fingerprint(path) for name, path in paths.items()},
         "code": code_version(STAGE, root),
+        "libraries": libraries(),
     }
 
 

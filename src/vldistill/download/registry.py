@@ -23,6 +23,8 @@ REGISTRY = Path("data") / "registry.csv"
 CARDS = Path("data") / "licences"
 COLUMNS = ("set", "file", "kind", "urls", "bytes", "sha256", "md5", "licence", "gated", "terms", "members")
 UNPACKED = ".unpacked"
+# Sets that a user may supply or leave out: nothing published fits them as it is.
+TEXTS = ("corpus", "reading", "summary")
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,12 @@ def materialise(name: str, root: str | Path = ".") -> Path:
         for source in sources:
             _make_usable(source, folder, Pins(layout.data_root(root) / "pins.json"))
     return folder
+
+
+def supplied(name: str, root: str | Path = ".") -> bool:
+    """Whether any file of a set is in its folder, or in the one that ``$VLDISTILL_DATA_NAME`` names."""
+    folders = [folder for folder in (layout.data_root(root) / name, supplied_folder(name)) if folder]
+    return any((folder / source.file).exists() for source in sources_of(name, root) for folder in folders)
 
 
 def supplied_folder(name: str) -> Path | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vldistill.code_version import code_version
 from vldistill.params import Params
+from vldistill.provenance import libraries
 from vldistill.runs import claim
 
 STAGE = "download"
@@ -13,7 +14,11 @@ STAGE = "download"
 
 def rendered(params: Params, root: str | Path) -> Path:
     """The folder that holds the world's official files, ``SET/...``; renders them where nobody has yet."""
-    key = {"code": code_version(STAGE, root), "world": params.world.model_dump(mode="json")}
+    key = {
+        "code": code_version(STAGE, root),
+        "libraries": libraries(),
+        "world": params.world.model_dump(mode="json"),
+    }
     with claim(STAGE, key, root) as run:
         folder = run.path / "official"
         if not run.done:

@@ -6,13 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.artifact import publish
+from vldistill.artifact import publish, publish_absent
 from vldistill.download.convert import SETS, convert, write_images
 from vldistill.download.rendered import rendered
 from vldistill.errors import InputError
 from vldistill.params import Params
 from vldistill.provenance import recorded
 from vldistill.records import write_records
+
+OWN = "domains"
+"""Questions on NoCaps images: a set of this project, made for the rendered world only."""
+
+
+def absent(params: Params, root: str | Path, dataset: str) -> str | None:
+    """Why there is no ``dataset`` in this experiment; None where there must be one.
+
+    The text sets are the user's to supply: without any file of one, what reads it is left out.
+    """
+    if params.download.source == "world":
+        return None
+    if dataset == OWN:
+        return "it asks about the images of the rendered world; there is no such set for published ones"
+    from vldistill.download.registry import TEXTS, supplied
+
+    if dataset not in TEXTS or supplied(dataset, root):
+        return None
+    return (
+        f"it is yours to supply, and no file of it is there: put the files into {dataset}/ below $VLDISTILL_DATA (else "
+        f"data/raw/), or name their folder in $VLDISTILL_DATA_{dataset.upper()} (docs/data.md says what they hold); "
+        f"then run: vldistill download {dataset}"
+    )
 
 
 def official(params: Params, root: str | Path, dataset: str) -> Path:
@@ -34,13 +57,15 @@ def run(params: Params, root: str | Path, dataset: str) -> Path:
     """Make ``results/download/DATASET``: ``records.jsonl`` and, for sets with images of their own, ``images.zip``.
 
     Returns:
-        The published artifact.
+        The published artifact; one without data where the set does not exist in this experiment (`absent`).
 
     Raises:
         InputError: unknown set, or a broken or missing official file; names file, record and field.
     """
     target = layout.download(root, dataset)
     with recorded(layout.run_record(target), stage="download", dataset=dataset):
+        if reason := absent(params, root, dataset):
+            return publish_absent(target, reason)
         # the folder of another set is asked for when that set's images are spoken of
         made = convert(dataset, lambda name: official(params, root, name), params.download.least_found)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vldistill import layout
+from vldistill.artifact import absence
 from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.params.evaluate import TEXT_TASKS
@@ -70,17 +71,16 @@ class Data:
     def held_out(self, spell: Callable[[TextRecord], str]) -> list[tuple[str, str]]:
         """Id and text of documents that neither language model nor replay has read.
 
-        Those of the corpus in this split; where it holds none out, the items of the text tasks, spelled with their
-        targets by ``spell``: the corpus has documents of the same kinds.
+        These are the items of the text tasks, spelled with their targets by ``spell``: the corpus has documents of the
+        same kinds, but is read whole by language model and replay. An absent task has none.
         """
-        corpus = [(record.id, record.text) for record in self.all_texts("corpus") if record.split == self.split]
-        tasks = [] if corpus else [record for task in TEXT_TASKS for record in self.texts(task)]
-        found = corpus or [(record.id, spell(record)) for record in tasks]
+        there = [task for task in TEXT_TASKS if absence(layout.download(self.root, task)) is None]
+        found = [(record.id, spell(record)) for task in there for record in self.texts(task)]
         if not found:
             raise InputError(
-                f"no document of split {self.split}",
-                file=layout.download(self.root, "corpus"),
-                action="Hold documents of the corpus out, or drop the task corpus from evaluate.vlkd.tasks",
+                f"no item of split {self.split} in any text task",
+                file=layout.split(self.root, TEXT_TASKS[0], self.split),
+                action="Keep items of reading or summary, or drop the task corpus from evaluate.vlkd.tasks",
             )
         return found[: self.limit] if self.limit else found
 

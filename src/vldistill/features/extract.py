@@ -84,6 +84,7 @@ def run(params: Params, root: Path, encoder: str, dataset: str, *, writers: int 
     compute = params.compute
     key = {
         "code": code_version("features", root),
+        "libraries": provenance.libraries(),
         "inputs": {"dataset": artifact.fingerprint(records), "encoder": artifact.fingerprint(model)},
         "kinds": list(kinds),
         "splits": list(splits),

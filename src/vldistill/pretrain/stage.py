@@ -20,6 +20,7 @@ from vldistill.pretrain.names import NAMES
 from vldistill.training import Run, deadline_after, discard
 
 MODEL = "model"
+NO_TWIN = "published weights have no twin that was trained without documents that ask and answer without a description"
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,30 @@ def run(params: Params, root: Path, name: str, *, deadline: float | None = None)
         deadline: seconds from now by which the state must be saved.
 
     Returns:
-        The published folder; its manifest's meta holds the dev figures.
+        The published folder; its manifest's meta holds the dev figures. An absent artifact for the control
+        `bart_no_direct` of published weights: there is no such model.
 
     Raises:
         InputError: no such model, an input is missing, or published weights are not to be had.
         Stopped: by a signal or the deadline, after saving; the same call goes on from there.
     """
+    target = layout.pretrain(root, name)
+    if name == "bart_no_direct" and params.pretrain.language_model.source == "published":
+        with provenance.recorded(layout.run_record(target)):
+            return artifact.publish_absent(target, NO_TWIN)
     recipe = recipe_of(params, root, name)
+    for dataset in recipe.inputs:
+        artifact.refuse_absent(
+            layout.download(root, dataset), f"Supply {dataset}, or take published weights: pretrain.*.source"
+        )
     key = {
         "code": code_version("pretrain", root),
         "name": name,
         "options": recipe.options,
         "compute": params.compute.model_dump(mode="json", include={"device", "dtype", "threads"}),
+        "libraries": provenance.libraries(),
         "inputs": {dataset: artifact.fingerprint(layout.download(root, dataset)) for dataset in recipe.inputs},
     }
-    target = layout.pretrain(root, name)
     with provenance.recorded(layout.run_record(target)) as facts, runs.claim("pretrain", key, root) as folder:
         if folder.result is None:
             state = Run(
@@ -98,12 +108,6 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
         return Recipe(read, ("cc3m",), lambda to, run: clip.make(teacher, data, to, run, trained=trained))
     direct = name == "bart"
     if text.source == "published":
-        if not direct:
-            raise InputError(
-                "published weights have no twin trained without direct-prompt documents",
-                field="pretrain.language_model.source",
-                action="Take the arms that use bart_no_direct out of distill.vlkd.active",
-            )
         read = {"source": "published", "published": text.published, "seed": text.seed}
         return Recipe(read, (), lambda to, run: published.language_model(text.published, to))
     read = {**text.model_dump(mode="json", exclude={"published"}), "direct": direct}

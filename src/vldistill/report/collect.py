@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from vldistill import layout, presets
-from vldistill.cells import Cell, vlkd_cells
+from vldistill.cells import METHOD, Cell, vlkd_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.summary import HEADLINE, Bar, bars
 from vldistill.files import sha256_file, sha256_json
@@ -47,7 +47,7 @@ def read(params: Params, root: Path) -> Collected:
     vlkd = params.evaluate.vlkd
     cells = vlkd_cells(params)
     trained = list(dict.fromkeys(cell.arm for cell in cells))
-    ours = [row for row in typed if row.method == "vlkd"]
+    ours = [row for row in typed if row.method == METHOD]
     numbers = Numbers(ours, HEADLINE, trained, vlkd.level, vlkd.split, vlkd.vqa_variant)
     if not any(row.arm == HEADLINE and row.split == vlkd.split for row in ours):
         raise InputError(
@@ -104,7 +104,7 @@ def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
         "measures": results.all_measures(numbers, _per_task(params)),
         "bars": doubts.table(found.bars),
         "papers": papers.table(
-            [entry for entry in papers.read(root / PAPERS) if entry.method == "vlkd"],
+            [entry for entry in papers.read(root / PAPERS) if entry.method == METHOD],
             numbers,
             comparable=not comparable.differences(params, root),
             teacher=papers.teacher(params.pretrain.clip),
@@ -215,6 +215,9 @@ def _banners(params: Params, root: Path) -> list[str]:
         found.append(f"The numbers of this run are not comparable with the paper\u2019s: {'; '.join(reasons)}.")
     if vlkd.split != "test":
         found.append(f"Numbers are of the split {vlkd.split}, which tuning looks at: they are no test results.")
+    if absent := origin.absent(root / "results"):
+        reasons = [f"{name} ({reason})" for name, reason in absent.items()]
+        found.append(f"Not in this experiment, and so not measured: {'; '.join(reasons)}.")
     return found
 
 

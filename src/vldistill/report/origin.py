@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.artifact import MANIFEST, fingerprint, read_manifest
+from vldistill.artifact import MANIFEST, absence, fingerprint, read_manifest
 from vldistill.cells import Cell as GridCell
 from vldistill.distill.key import STAGE, look_up
 from vldistill.errors import InputError
@@ -64,6 +64,15 @@ def artifacts(results: Path) -> Table:
         )
     columns = [("artifact", "artifact"), ("files", "files"), ("size", "MiB"), ("sha256", "sha256 of the manifest")]
     return Table("artifacts", "Data, models and results", columns, rows, head=("artifact",))
+
+
+def absent(results: Path) -> dict[str, str]:
+    """Data sets and models that do not exist in this experiment, with the reason."""
+    folders = [
+        path.parent for stage in ("download", "pretrain") for path in sorted((results / stage).glob(f"*/{MANIFEST}"))
+    ]
+    reasons = {f"{folder.parent.name}/{folder.name}": absence(folder) for folder in folders}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def splits(results: Path) -> Table:

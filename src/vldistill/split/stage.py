@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
+from vldistill.artifact import absence
 from vldistill.errors import InputError
 from vldistill.files import write_json
 from vldistill.params import Params
@@ -63,7 +64,7 @@ def id_list(unit_of: Mapping[str, str], unit: str, seed: int, limit: int | None)
 def run(params: Params, root: str | Path, task: str) -> list[Path]:
     """Write the dev and the test list of ``task`` from the records of its data set.
 
-    A set without a dev part (nocaps, domains) gets an empty dev list.
+    A set without a dev part (nocaps, domains) gets an empty dev list, an absent set two empty lists.
 
     Raises:
         InputError: no such task, no records, or no test records.
@@ -75,10 +76,11 @@ def run(params: Params, root: str | Path, task: str) -> list[Path]:
     limits = getattr(params.split, task)
     paths = []
     with recorded(layout.run_record(layout.split(root, task, NAMES[0]).parent), stage="split", task=task):
-        records = read(source)
+        absent = absence(source) is not None
+        records = [] if absent else read(source)
         for name in NAMES:
             unit_of = {record.id: str(getattr(record, unit)) for record in records if record.split == name}
-            if name == "test" and not unit_of:
+            if name == "test" and not unit_of and not absent:
                 raise InputError("no test records", file=source, action=f"Run vldistill download {task} again")
             paths.append(layout.split(root, task, name))
             write_json(paths[-1], id_list(unit_of, unit, params.split.seed, getattr(limits, name)))

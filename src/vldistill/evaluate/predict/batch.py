@@ -39,7 +39,7 @@ def batch_jobs(params: Params, batch: int) -> list[Job]:
 
 
 def vlkd_predict_batch(params: Params, root: str | Path, batch: int) -> Path:
-    """Predict the cells of one batch and write its receipt.
+    """Predict the cells of one batch and write its receipt; tasks of absent data sets are skipped and said.
 
     Finished jobs are recognised before anything heavy is imported.
 
@@ -48,7 +48,11 @@ def vlkd_predict_batch(params: Params, root: str | Path, batch: int) -> Path:
     """
     root = Path(root)
     jobs.check(params)
-    wanted = batch_jobs(params, batch)
+    asked = batch_jobs(params, batch)
+    absent = jobs.absent_tasks(asked, root)
+    for task, reason in absent.items():
+        print(f"skipped {task}: {reason}", flush=True)
+    wanted = [job for job in asked if job.task not in absent]
     pending = [job for job in wanted if not look_up(jobs.STAGE, jobs.key(job, params, root), root).done]
     if pending:
         from vldistill.evaluate.predict.run import run_jobs
@@ -68,7 +72,9 @@ def vlkd_predict_gather(params: Params, root: str | Path) -> Path:
     """
     root = Path(root)
     cells = vlkd_cells(params)
-    wanted = [job for cell in cells for job in jobs.cell_jobs(params, cell)] + jobs.reference_jobs(params, cells)
+    asked = jobs.all_jobs(params, cells)
+    absent = jobs.absent_tasks(asked, root)
+    wanted = [job for job in asked if job.task not in absent]
     folder = layout.predict_vlkd(root)
     with recorded(layout.run_record(folder)) as record:
         finished = []
@@ -82,6 +88,7 @@ def vlkd_predict_gather(params: Params, root: str | Path) -> Path:
                 )
             finished.append((job, run.path, run.result))
         publish(folder, lambda fresh: _fill(fresh, finished, params), {"split": params.evaluate.vlkd.split})
+        record["absent"] = absent
         record["jobs"] = {f"{job.task}/{job.name}": {t: result.get(t) for t in TIMES} for job, _, result in finished}
     return folder
 

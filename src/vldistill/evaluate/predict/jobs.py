@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.artifact import MANIFEST, fingerprint, read_manifest
+from vldistill.artifact import MANIFEST, absence, fingerprint, read_manifest
 from vldistill.cells import Cell
 from vldistill.code_version import code_version
 from vldistill.errors import InputError
 from vldistill.files import read_json, sha256_json
 from vldistill.params import Params
 from vldistill.params.evaluate import CAPTION_TASKS, QUESTION_TASKS, TASKS, TEXT_TASKS
+from vldistill.provenance import libraries
 
 STAGE = "evaluate_predict"
-HEADLINE = "all"
 DIRECT, TUNED = "direct", "fine-tuned"
 MAIN_TRAINING = "vqav2"
 IMAGE_SETS = {"coco": "coco", "nocaps": "nocaps", "vqav2": "coco", "okvqa": "coco", "domains": "nocaps"}
@@ -93,6 +93,11 @@ def reference_jobs(params: Params, cells: Iterable[Cell]) -> list[Job]:
     return jobs + _before_distillation(params, arms)
 
 
+def all_jobs(params: Params, cells: Sequence[Cell]) -> list[Job]:
+    """The jobs of all ``cells``, and those of the references."""
+    return [job for cell in cells for job in cell_jobs(params, cell)] + reference_jobs(params, cells)
+
+
 def _tasks_of(params: Params, arms: Iterable[str]) -> list[str]:
     """The tasks of any of ``arms``, in the order of `TASKS`."""
     wanted = {task for arm in arms for task in _of_arm(params.evaluate.vlkd.tasks, arm)}
@@ -114,6 +119,21 @@ def _before_distillation(params: Params, arms: Sequence[str]) -> list[Job]:
             if task in tuning.tasks and set(tuning.arms) & set(mine):
                 jobs += [Job(task, arm, seed, variant=TUNED, source=model) for seed in range(tuning.seeds)]
     return jobs
+
+
+def absent_tasks(wanted: Iterable[Job], root: str | Path) -> dict[str, str]:
+    """The tasks of ``wanted`` whose data set is absent, with the reason; the text loss needs one text task."""
+    found = {}
+    for task in dict.fromkeys(job.task for job in wanted):
+        reasons = [absence(layout.download(root, name)) for name in _sets_of(task)]
+        if reasons[0] and all(reasons):
+            found[task] = reasons[0]
+    return found
+
+
+def _sets_of(task: str) -> Sequence[str]:
+    """The data sets whose items ``task`` is measured on; any one of them will do."""
+    return {"corpus": TEXT_TASKS, "retrieval": ("coco",)}.get(task, (task,))
 
 
 def check(params: Params) -> None:
@@ -152,6 +172,7 @@ def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
     return {
         "job": asdict(job),
         "code": code_version(STAGE, root),
+        "libraries": libraries(),
         "params": {**_params(job, params), "compute": _compute(params)},
         "inputs": _inputs(job, params, root),
     }
@@ -199,7 +220,7 @@ def feature_sets(job: Job) -> list[str]:
 def record_sets(job: Job) -> list[str]:
     """The sets whose records the job reads."""
     if job.task == "corpus":
-        return ["corpus", *TEXT_TASKS]
+        return list(TEXT_TASKS)
     own = "coco" if job.task == "retrieval" else job.task
     if job.arm in CAPTION_REFERENCES:
         return [own, DISTILLED_SET]

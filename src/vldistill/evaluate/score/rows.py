@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vldistill.cells import METHOD
 from vldistill.stats import bootstrap_mean
 
-METHOD = "vlkd"
 DECIMALS = 9  # sums of floats may differ in the last bits between machines; nothing below this is meant
 
 
