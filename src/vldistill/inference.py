@@ -7,15 +7,28 @@ from os import PathLike
 from pathlib import Path
 
 from PIL import Image
+from pydantic import ValidationError
 from transformers.utils import logging
 
+from vldistill import layout
+from vldistill import params as experiment
 from vldistill.errors import InputError
 from vldistill.evaluate.predict.answers import fill
 from vldistill.evaluate.predict.generate import Writer
+from vldistill.files import read_json
 from vldistill.models.images import open_image
 from vldistill.models.vlkd import VLKD
 from vldistill.params.evaluate import Decoding, EvaluateVlkd
 
+PROMPTS = "prompts.json"
+PUBLISHED = {
+    "prompts": {"caption": "a photo of<mask>", "vqa": "Question: {question} Answer:<mask>"},
+    "decoding": {
+        "caption": {"num_beams": 5, "max_new_tokens": 32},
+        "vqa": {"num_beams": 5, "max_new_tokens": 10},
+    },
+}
+"""How a model of published weights is asked that stands outside a project: as the preset paper asks."""
 ImageLike = str | PathLike[str] | bytes | Image.Image
 TOY = (
     "a toy model: it was distilled on a rendered miniature world of simple shapes, "
@@ -113,7 +126,7 @@ def load(path: str | Path, *, options: EvaluateVlkd | None = None, device: str =
 
     Args:
         path: the folder.
-        options: prompts, decoding and extraction; None takes the defaults of the section ``evaluate.vlkd``.
+        options: prompts, decoding and extraction; None takes what belongs to the model (`options_of`).
         device: torch device.
 
     Raises:
@@ -126,4 +139,34 @@ def load(path: str | Path, *, options: EvaluateVlkd | None = None, device: str =
             action="Distil one (make reproduce), or name another folder with --model",
         )
     logging.disable_progress_bar()  # "Loading weights" is over before it can be read
-    return Distilled(VLKD.load(path, device=device), options or EvaluateVlkd())
+    model = VLKD.load(path, device=device)
+    return Distilled(model, options or options_of(path, toy=bool(model.facts.get("toy"))))
+
+
+def options_of(path: str | Path, *, toy: bool) -> EvaluateVlkd:
+    """Prompts, decoding and extraction that belong to a model; where the caller stands does not matter.
+
+    The first there is of: ``prompts.json`` in the folder (keys of ``evaluate.vlkd``, such as ``prompts``, ``decoding``,
+    ``answers``; to be put beside a model that is moved away); the params.yaml of the project the folder lies in; the
+    defaults of the miniature for a toy, those of the preset paper for a model of published weights.
+
+    Raises:
+        InputError: prompts.json or params.yaml does not fit; names the field.
+    """
+    folder = Path(path).resolve()
+    if (folder / PROMPTS).is_file():
+        return _validated(read_json(folder / PROMPTS), folder / PROMPTS)
+    for place in folder.parents:
+        # the params.yaml of another tool's project further up says nothing about the model
+        if layout.distill_vlkd(place) in folder.parents and (place / layout.PARAMS).is_file():
+            return experiment.load(place / layout.PARAMS).evaluate.vlkd
+    return EvaluateVlkd() if toy else EvaluateVlkd.model_validate(PUBLISHED)
+
+
+def _validated(tree: object, file: Path) -> EvaluateVlkd:
+    try:
+        return EvaluateVlkd.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(first["msg"], file=file, field=field, action="Use the keys of evaluate.vlkd") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +12,22 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import vldistill
-from vldistill import layout
+from vldistill import layout, presets
 from vldistill.cli.main import cli
 from vldistill.errors import InputError
 from vldistill.evaluate.data import Data
 from vldistill.files import read_json
-from vldistill.inference import Distilled
+from vldistill.inference import Distilled, options_of
 from vldistill.models.images import open_image
+from vldistill.params.evaluate import EvaluateVlkd
 
+REPO = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands read a params.yaml where they run: not this checkout's."""
+    """Away from this checkout, whose default model the commands would take."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -102,10 +106,44 @@ def test_ask_command_prints_the_answer_alone(folder: Path, photograph: Path, mod
     assert found.stdout.strip() == model.ask(photograph, "what color is it?")
 
 
-def test_commands_ask_as_the_params_here_say(folder: Path, photograph: Path) -> None:
+SHORT = "evaluate: {vlkd: {decoding: {caption: {max_new_tokens: 1}}}}"
+
+
+@pytest.fixture
+def moved(folder: Path, tmp_path: Path) -> Path:
+    """The model in a project of its own."""
+    return Path(shutil.copytree(folder, tmp_path / "project" / "results/distill/vlkd/all-s0"))
+
+
+def test_a_model_is_asked_as_its_project_says_wherever_one_stands(moved: Path, folder: Path, photograph: Path) -> None:
     plain = run("caption", photograph, "--model", folder).stdout
-    Path("params.yaml").write_text("evaluate: {vlkd: {decoding: {caption: {max_new_tokens: 1}}}}")
-    assert len(run("caption", photograph, "--model", folder).stdout) < len(plain)
+    Path("elsewhere").mkdir()
+    os.chdir("elsewhere")
+    Path("params.yaml").write_text(SHORT)
+    assert run("caption", photograph, "--model", folder).stdout == plain, "of a project that is not the model's"
+    (moved.parents[3] / "params.yaml").write_text(SHORT)
+    short = run("caption", photograph, "--model", moved).stdout
+    assert len(short) < len(plain)
+    assert vldistill.load(str(moved)).caption(photograph)[0] in short
+
+
+def test_prompts_beside_a_model_come_before_its_project(moved: Path, tmp_path: Path) -> None:
+    (moved.parents[3] / "params.yaml").write_text(SHORT)
+    assert options_of(moved, toy=True).decoding.caption.max_new_tokens == 1
+    (moved / "prompts.json").write_text('{"decoding": {"caption": {"num_beams": 7}}}')
+    assert options_of(moved, toy=True).decoding.caption.num_beams == 7
+    (moved / "prompts.json").write_text('{"decoding": {"caption": {"beams": 7}}}')
+    with pytest.raises(InputError, match=r"prompts\.json.*decoding\.caption\.beams"):
+        options_of(moved, toy=True)
+
+
+def test_a_model_outside_any_project_is_asked_as_its_kind_of_weights(tmp_path: Path) -> None:
+    assert options_of(tmp_path, toy=True) == EvaluateVlkd()
+    paper, published = presets.params_of(REPO, "paper").evaluate.vlkd, options_of(tmp_path, toy=False)
+    for kind in ("caption", "vqa"):
+        assert getattr(published.prompts, kind) == getattr(paper.prompts, kind)
+        assert getattr(published.decoding, kind) == getattr(paper.decoding, kind)
+    assert published.answers == paper.answers
 
 
 def test_ask_without_a_model_says_what_to_do(photograph: Path) -> None:

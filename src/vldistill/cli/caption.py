@@ -21,9 +21,12 @@ DEFAULT_MODEL = Path("results/distill/vlkd/all-s0")
 @click.option(
     "--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, show_default=True, help="Folder of the model."
 )
-@click.option("--beams", type=click.IntRange(1, 32), help="Beams; 1 is greedy.  [default: as in params.yaml]")
+@click.option("--beams", type=click.IntRange(1, 32), help="Beams; 1 is greedy.  [default: as evaluated]")
 def command(images: tuple[Path, ...], model: Path, beams: int | None) -> None:
     """Caption images of any format with a distilled model, one line an image.
+
+    Prompt and decoding are the model's own, wherever the command runs: those of prompts.json in its folder, else of the
+    params.yaml of the project it lies in, else the defaults for its kind of weights.
 
     An image that cannot be read is reported on standard error; the others are captioned, and the exit code is 2.
     """
@@ -46,11 +49,10 @@ def command(images: tuple[Path, ...], model: Path, beams: int | None) -> None:
 
 
 def load_model(folder: Path) -> Distilled:
-    """The model of ``folder``, asked as the params.yaml here says (if there is one); a toy is said to be one."""
-    from vldistill import inference, layout, params
+    """The model of ``folder``, asked as `inference.options_of` says; a toy is said to be one."""
+    from vldistill import inference
 
-    options = params.load(layout.PARAMS).evaluate.vlkd if Path(layout.PARAMS).is_file() else None
-    found = inference.load(folder, options=options)
+    found = inference.load(folder)
     if found.is_toy:
         click.echo(f"note: {inference.TOY}", err=True)
     return found
