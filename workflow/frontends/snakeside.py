@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -42,6 +43,8 @@ IDLE = (
     "touch",
     "unlock",
 )
+# ends the lists of files that a restart puts in front, so that the targets behind are not swallowed; always on anyway
+END = "--rerun-incomplete"
 METADATA = Path(".snakemake/metadata")
 
 
@@ -125,5 +128,12 @@ def restart(*options: str) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.environ["VLDISTILL_SYNC"] = "agreed"
-    # a store_true option ends the lists of files before it, so that the targets behind are not swallowed
-    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *options, "--rerun-incomplete", *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *options, END, *sys.argv[1:]])
+
+
+def command() -> str:
+    """This call as the user typed it, without what a restart put in front."""
+    words = sys.argv[1:]
+    if END in words:
+        words = words[words.index(END) + 1 :]
+    return shlex.join(["snakemake", *words])

@@ -202,8 +202,7 @@ def _explain_failure(workflow: Any) -> None:
         values = ", ".join(f"{key}={value}" for key, value in job.wildcards_dict.items())
         log = ", ".join(str(path) for path in job.log) or "none"
         print(f"failed: rule {job.rule.name} {values}\n  log: {log}", file=sys.stderr)
-    words = [word for word in sys.argv[1:] if word not in ("--rerun-incomplete",)]
-    print(f"  go on with: snakemake {' '.join(words)}  (finished work is kept)", file=sys.stderr, flush=True)
+    print(f"  go on with: {snakeside.command()}  (finished work is kept)", file=sys.stderr, flush=True)
 
 
 def _sources(stages: dict[str, Stage]) -> dict[str, Any]:
