@@ -78,6 +78,11 @@ def sources(stage):
     return sorted(os.path.relpath(file) for file in files if file.suffix != ".pyc")
 
 
+def existing(*paths):
+    """Inputs that need not be there."""
+    return [path for path in paths if Path(path).is_file()]
+
+
 def scaled(mini, full):
     """A resource as a function of the attempt, so that a job killed for memory or time gets more when retried."""
     return lambda wildcards, attempt: attempt * (full if FULL_SCALE else mini)

@@ -72,6 +72,6 @@ rule evaluate_vlkd_score:
         mem_mb=scaled(5000, 16000),
         runtime=scaled(60, 240),
     params:
-        read=narrow("evaluate.vlkd", "distill.vlkd"),
+        read=narrow("evaluate.vlkd"),
     shell:
         "vldistill evaluate vlkd score > {log} 2>&1"
