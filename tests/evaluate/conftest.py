@@ -87,6 +87,15 @@ def publish_bart(root: Path, name: str, texts: Iterable[str]) -> None:
 
 
 @pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders in the published formats of teacher and language model."""
+    root = tmp_path_factory.mktemp("weights")
+    publish_clip(root, "clip", 0)
+    publish_bart(root, "bart", ["a red circle on the left", "question: what color is it? answer: red"] * 20)
+    return {name: layout.pretrain(root, name) for name in ("clip", "bart")}
+
+
+@pytest.fixture(scope="session")
 def params() -> Params:
     return Params.model_validate(TREE)
 
