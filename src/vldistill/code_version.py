@@ -70,7 +70,17 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "stats.py",
         *RECORDS,
     ),
-    "report": ("report", "distill/key.py", "evaluate/summary.py", "presets.py", "stats.py"),
+    "report": (
+        "report",
+        "distill/key.py",
+        "evaluate/summary.py",
+        "images.py",
+        "models/images.py",
+        "presets.py",
+        "reproduce.py",
+        "stats.py",
+        *RECORDS,
+    ),
 }
 """Stage -> source files and folders, relative to the package."""
 
