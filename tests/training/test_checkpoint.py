@@ -11,7 +11,7 @@ import torch
 from toy import Toy, options
 
 from vldistill.errors import VldistillError
-from vldistill.training import Run, checkpoint, discard, train
+from vldistill.training import Run, Stopped, checkpoint, discard, train
 
 
 def trained(folder: Path, steps: int = 20) -> Toy:
@@ -85,3 +85,19 @@ def test_discard(tmp_path: Path) -> None:
     trained(tmp_path)
     discard(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_batch_statistics_are_part_of_the_state(tmp_path: Path) -> None:
+    def with_statistics() -> Toy:
+        task = Toy()
+        task.module.insert(1, torch.nn.BatchNorm1d(32))
+        return task
+
+    straight, broken, resumed = with_statistics(), with_statistics(), with_statistics()
+    train(straight, options(steps=12), Run(tmp_path / "straight"))
+    with pytest.raises(Stopped):
+        train(broken, options(steps=12), Run(tmp_path / "broken", deadline=0.0))
+    train(resumed, options(steps=12), Run(tmp_path / "broken"))
+    state = straight.module.state_dict()
+    assert int(state["1.num_batches_tracked"]) == 12
+    assert all(torch.equal(value, state[name]) for name, value in resumed.module.state_dict().items())
