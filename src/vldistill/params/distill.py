@@ -17,8 +17,8 @@ Plm = Literal["bart", "bart_no_direct"]
 class VlkdWeights(Section):
     """Weights of the loss terms; a term of weight 0 is not computed."""
 
-    ttdm: float = Field(4.0, ge=0, description="Weight a of Text-Text Distance Minimization.")
-    itcl: float = Field(0.5, ge=0, description="Weight b of Image-Text Contrastive Learning.")
+    ttdm: float = Field(1.0, ge=0, description="Weight a of Text-Text Distance Minimization.")
+    itcl: float = Field(0.2, ge=0, description="Weight b of Image-Text Contrastive Learning.")
     icti: float = Field(1.0, ge=0, description="Weight c of Image-Conditioned Text Infilling.")
     replay: float = Field(1.0, ge=0, description="Weight of text infilling on the replayed corpus.")
 
@@ -36,7 +36,7 @@ class Corruption(Section):
 class Replay(Section):
     """Text replay: infilling on the language model's own corpus, so that it keeps what it knows."""
 
-    share: float = Field(0.3, ge=0, le=1, description="Share of the steps with a replay batch; 0 = no replay.")
+    share: float = Field(0.4, ge=0, le=1, description="Share of the steps with a replay batch; 0 = no replay.")
     batch_size: int = Field(32, gt=0, description="Texts in a replay batch.")
     tail: float = Field(
         0.7, ge=0, le=1, description="Share of replayed texts of which only the end is masked, as in pre-training."
@@ -50,9 +50,9 @@ class VlkdOptions(Section):
     encoder: Encoder = Field("clip", description="Frozen teacher, by its name under `pretrain`.")
     language_model: Plm = Field("bart", description="Encoder-decoder to distil into, by its name under `pretrain`.")
     image_states: Literal["pooled", "patch", "both"] = Field(
-        "patch", description="Image features f(v) the decoder attends to: pooled vector, patch tokens, or both."
+        "both", description="Image features f(v) the decoder attends to: pooled vector, patch tokens, or both."
     )
-    pooled_states: int = Field(1, gt=0, description="States that the pooled vector is projected to.")
+    pooled_states: int = Field(8, gt=0, description="States that the pooled vector is projected to.")
     pool: Literal["<s>", "</s>", "mean"] = Field(
         "<s>", description="How encoder states become the text vector s; T5 has no `<s>`."
     )
@@ -71,7 +71,9 @@ class VlkdOptions(Section):
     )
     length_buckets: bool = Field(False, description="Batches of captions of similar length (less padding).")
     training: Training = Field(
-        default_factory=lambda: Training.model_validate({"learning_rate": 0.003, "gradient_norms_every": 50}),
+        default_factory=lambda: Training.model_validate(
+            {"steps": 360, "learning_rate": 0.002, "gradient_norms_every": 60}
+        ),
         description="Length and optimiser of the training.",
     )
 
@@ -89,13 +91,16 @@ ARMS: dict[str, dict[str, Any]] = {
     "no_ttdm": {"weights": {"ttdm": 0.0}},
     "no_itcl": {"weights": {"itcl": 0.0}},
     "pooled": {"image_states": "pooled"},
-    "both": {"image_states": "both"},
+    "patch": {"image_states": "patch"},
     "no_replay": {"replay": {"share": 0.0}},
     "untrained_clip": {"encoder": "clip_untrained"},
     "no_direct": {"language_model": "bart_no_direct"},
     "icti_only_pooled": {"image_states": "pooled", "weights": {"ttdm": 0.0, "itcl": 0.0}},
     "no_ttdm_pooled": {"image_states": "pooled", "weights": {"ttdm": 0.0}},
     "no_itcl_pooled": {"image_states": "pooled", "weights": {"itcl": 0.0}},
+    "icti_only_patch": {"image_states": "patch", "weights": {"ttdm": 0.0, "itcl": 0.0}},
+    "no_ttdm_patch": {"image_states": "patch", "weights": {"ttdm": 0.0}},
+    "no_itcl_patch": {"image_states": "patch", "weights": {"itcl": 0.0}},
     "raw": {"unit": False},
     "sigmoid": {"itcl": "sigmoid"},
 }
