@@ -69,8 +69,8 @@ def params() -> Params:
         "log_every": 4,
     }
     clip = {
-        "embed_dim": 16, "image_size": 16, "patch_size": 8, "image_width": 32, "image_layers": 1, "text_width": 32,
-        "text_layers": 1, "head_width": 16, "context_length": 12, "vocabulary": 400,
+        "tower": "vit", "embed_dim": 16, "image_size": 16, "patch_size": 8, "image_width": 32, "image_layers": 1,
+        "text_width": 32, "text_layers": 1, "head_width": 16, "context_length": 12, "vocabulary": 400,
     }  # fmt: skip
     bart = {"width": 32, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "feedforward": 64, "positions": 48}
     return Params.model_validate(

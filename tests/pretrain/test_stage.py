@@ -109,6 +109,21 @@ def test_deadline_stops_and_the_same_call_goes_on(project: Path, params: Params,
     assert hashes(pretrain.run(params, project, "bart")) == straight
 
 
+def test_resnet_tower_resumes_with_its_batch_statistics(project: Path, params: Params, monkeypatch) -> None:
+    shape = {**params.pretrain.clip.model.model_dump(), "tower": "resnet", "image_size": 32, "image_width": 8}
+    resnet = changed(params, "clip", model=shape)
+    straight = pretrain.run(resnet, project, "clip")
+    model = open_clip.create_model(f"local-dir:{straight}", require_pretrained=True)
+    assert type(model.visual).__name__ == "ModifiedResNet"
+    assert model.visual.bn1.num_batches_tracked == 8
+    first = hashes(straight)
+    assert load_teacher(straight).patch_width == 256
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(project / "elsewhere"))
+    with pytest.raises(Stopped):
+        pretrain.run(resnet, project, "clip", deadline=0.0)
+    assert hashes(pretrain.run(resnet, project, "clip")) == first
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip", "bart"])
 def test_killed_training_ends_with_the_same_bits(project: Path, params: Params, name: str, monkeypatch) -> None:

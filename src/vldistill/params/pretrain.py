@@ -19,11 +19,18 @@ def _training(**values: Any) -> Any:
 class ClipModel(Section):
     """Shape of the stand-in teacher; its classes are open_clip's own."""
 
+    tower: Literal["resnet", "vit"] = Field(
+        "resnet",
+        description="Image tower: open_clip's ModifiedResNet, or its VisionTransformer, which learns shapes and "
+        "textures far more slowly from a few thousand images.",
+    )
     embed_dim: int = Field(96, ge=8, description="Width d of the joint space.")
-    image_size: int = Field(48, ge=16, description="Side of the images the tower sees, in pixels; others are resized.")
-    patch_size: int = Field(12, ge=4, description="Side of a patch, in pixels; must divide `image_size`.")
-    image_width: int = Field(128, ge=16, description="Width of the image tower.")
-    image_layers: int = Field(3, ge=1, description="Layers of the image tower.")
+    image_size: int = Field(64, ge=16, description="Side of the images the tower sees, in pixels; others are resized.")
+    image_width: int = Field(
+        16, ge=8, description="Width of the image tower; a resnet's last stage is 32 times as wide."
+    )
+    image_layers: int = Field(1, ge=1, description="Layers of a vit, or blocks in each of a resnet's four stages.")
+    patch_size: int = Field(12, ge=4, description="Side of a vit's patches in pixels; a resnet's are 32 pixels wide.")
     text_width: int = Field(96, ge=16, description="Width of the text tower.")
     text_layers: int = Field(2, ge=1, description="Layers of the text tower.")
     head_width: int = Field(32, ge=8, description="Width of an attention head in both towers.")
@@ -32,7 +39,10 @@ class ClipModel(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> ClipModel:
-        parts = {"image_size": self.patch_size, "image_width": self.head_width, "text_width": self.head_width}
+        vit = self.tower == "vit"
+        parts = {"image_size": self.patch_size if vit else 32, "text_width": self.head_width}
+        if vit:
+            parts["image_width"] = self.head_width
         for field, part in parts.items():
             if getattr(self, field) % part:
                 raise ValueError(f"{field} ({getattr(self, field)}) must be a multiple of {part}")
@@ -53,14 +63,14 @@ class Clip(Section):
     seed: int = Field(0, ge=0, description="Seed of weights, order of examples and choice of captions.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
     hard: float = Field(
-        0.5,
+        0.0,
         ge=0,
         le=0.5,
         description="Share of a batch that is replaced by near neighbours of its other members (hard negatives).",
     )
     neighbours: int = Field(8, ge=1, description="Near neighbours of an image that are drawn from, by its captions.")
     training: Training = _training(
-        steps=800, batch_size=128, learning_rate=0.0015, warmup=60, weight_decay=0.05, checkpoint_every=200
+        steps=500, batch_size=128, learning_rate=0.002, warmup=40, weight_decay=0.05, checkpoint_every=100
     )
 
 

@@ -132,15 +132,17 @@ def make(clip: options.Clip, data: Path, folder: Path, run: Run, *, trained: boo
 
 def model_config(shape: options.ClipModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     """open_clip's ``model_cfg``; pooling at ``eos``, since ``argmax`` is made for CLIP's own vocabulary."""
+    vit = {"layers": shape.image_layers, "patch_size": shape.patch_size}
+    # four stages, as open_clip tells a ModifiedResNet from a transformer by a list of depths
+    tower = vit if shape.tower == "vit" else {"layers": [shape.image_layers] * 4}
     return {
         "embed_dim": shape.embed_dim,
         "quick_gelu": False,
         "vision_cfg": {
             "image_size": shape.image_size,
-            "patch_size": shape.patch_size,
             "width": shape.image_width,
-            "layers": shape.image_layers,
             "head_width": shape.head_width,
+            **tower,
         },
         "text_cfg": {
             "context_length": shape.context_length,
