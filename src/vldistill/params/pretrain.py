@@ -62,13 +62,6 @@ class Clip(Section):
     model: ClipModel = Field(default_factory=ClipModel, description="Shape of the stand-in.")
     seed: int = Field(0, ge=0, description="Seed of weights, order of examples and choice of captions.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
-    hard: float = Field(
-        0.0,
-        ge=0,
-        le=0.5,
-        description="Share of a batch that is replaced by near neighbours of its other members (hard negatives).",
-    )
-    neighbours: int = Field(8, ge=1, description="Near neighbours of an image that are drawn from, by its captions.")
     training: Training = _training(
         steps=500, batch_size=128, learning_rate=0.002, warmup=40, weight_decay=0.05, checkpoint_every=100
     )

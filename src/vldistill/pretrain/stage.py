@@ -99,7 +99,7 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
     if name.startswith("clip"):
         trained = name == "clip"
         # the control needs no training options: editing those must not make it anew
-        left_out = set() if trained else {"training", "held_out", "hard", "neighbours"}
+        left_out = set() if trained else {"training", "held_out"}
         if teacher.source == "published":
             read = {"source": "published", "published": teacher.published, "seed": teacher.seed}
             return Recipe(read, (), lambda to, run: published.teacher(teacher.published, to, trained, run.seed))
