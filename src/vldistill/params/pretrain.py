@@ -25,9 +25,9 @@ class ClipModel(Section):
         "textures far more slowly from a few thousand images.",
     )
     embed_dim: int = Field(96, ge=8, description="Width d of the joint space.")
-    image_size: int = Field(64, ge=16, description="Side of the images the tower sees, in pixels; others are resized.")
+    image_size: int = Field(96, ge=16, description="Side of the images the tower sees, in pixels; others are resized.")
     image_width: int = Field(
-        16, ge=8, description="Width of the image tower; a resnet's last stage is 32 times as wide."
+        8, ge=2, description="Width of the image tower; a resnet's last stage is 32 times as wide."
     )
     image_layers: int = Field(1, ge=1, description="Layers of a vit, or blocks in each of a resnet's four stages.")
     patch_size: int = Field(12, ge=4, description="Side of a vit's patches in pixels; a resnet's are 32 pixels wide.")
@@ -63,7 +63,7 @@ class Clip(Section):
     seed: int = Field(0, ge=0, description="Seed of weights, order of examples and choice of captions.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
     training: Training = _training(
-        steps=500, batch_size=128, learning_rate=0.002, warmup=40, weight_decay=0.05, checkpoint_every=100
+        steps=400, batch_size=128, learning_rate=0.002, warmup=40, weight_decay=0.05, checkpoint_every=100
     )
 
 
