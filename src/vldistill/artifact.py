@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill.errors import InputError
-from vldistill.files import read_json, sha256_file, sha256_json, sync_to_disk, write_json
+from vldistill.files import read_json, sha256_file, sha256_json, sync_to_disk, sync_tree, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -38,9 +38,7 @@ def publish(folder: str | Path, build: Callable[[Path], None], meta: dict[str, A
     try:
         build(fresh)
         write_json(fresh / MANIFEST, {"format": FORMAT, "files": _listing(fresh), "meta": meta or {}})
-        for path in fresh.rglob("*"):
-            sync_to_disk(path)
-        sync_to_disk(fresh)
+        sync_tree(fresh)
         if folder.exists():
             os.replace(folder, old)
         os.replace(fresh, folder)

@@ -41,6 +41,12 @@ def sync_to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def sync_tree(folder: Path) -> None:
+    """Have all files below ``folder`` survive a power cut; libraries that write them do not see to it."""
+    for path in (*folder.rglob("*"), folder):
+        sync_to_disk(path)
+
+
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary sibling of ``path`` for writing; on a clean exit it takes the name ``path``.

@@ -62,6 +62,19 @@ def test_temperature_is_limited_like_clips() -> None:
     assert one == other
 
 
+def test_temperature_leaves_its_limit_and_does_not_pass_it() -> None:
+    """OpenAI's CLIP stands at the limit (exp(4.6052) is 100.0000076 in fp32); learning must be able to lead away."""
+
+    def gradient(s: torch.Tensor) -> float:
+        log_scale = torch.tensor(4.6052, requires_grad=True)
+        itcl(s, torch.eye(2), log_scale, **APART).backward()
+        assert log_scale.grad is not None
+        return log_scale.grad.item()
+
+    assert gradient(torch.tensor([[0.1, 0.9], [0.9, 0.1]])) > 0, "wrong pairs: a step lowers the scale"
+    assert gradient(torch.tensor([[0.6, 0.58], [0.58, 0.6]])) == 0, "right pairs: no step above the limit"
+
+
 def make_model(image_states: str = "both") -> VLKD:
     return VLKD(make_bart(), VlkdConfig(dim=6, patch_width=5, image_states=image_states)).eval()
 

@@ -13,6 +13,7 @@ from vldistill.distill.key import STAGE, cell_key, inputs
 from vldistill.distill.task import Pairs, VlkdTask
 from vldistill.errors import InputError
 from vldistill.features.store import Store, check_fingerprint, open_store, text_key
+from vldistill.files import sync_tree
 from vldistill.models.language_model import LanguageModel, load_language_model
 from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.models.vlkd import VLKD, VlkdConfig
@@ -145,4 +146,5 @@ def _save_whole(model: VLKD, folder: Path) -> None:
     for leftover in (folder, temporary):
         shutil.rmtree(leftover, ignore_errors=True)
     model.save(temporary)
+    sync_tree(temporary)
     os.replace(temporary, folder)

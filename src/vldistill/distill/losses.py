@@ -19,9 +19,7 @@ from torch.nn import functional
 from vldistill.models.language_model import LanguageModel
 from vldistill.models.vlkd import joined
 from vldistill.training.distributed import gather_rows
-
-MAX_SCALE = 100.0
-"""CLIP's own limit on the inverse temperature; beyond it training becomes unstable."""
+from vldistill.training.temperature import limited_scale
 
 
 def ttdm(s: Tensor, z_t: Tensor, *, unit: bool) -> Tensor:
@@ -48,7 +46,7 @@ def itcl(s: Tensor, z_v: Tensor, log_scale: Tensor, *, captions: Tensor, images:
     s, z_v = functional.normalize(s, dim=-1), functional.normalize(z_v, dim=-1)
     all_s, first = gather_rows(s)
     all_z, _ = gather_rows(z_v)
-    scale = log_scale.exp().clamp(max=MAX_SCALE)
+    scale = limited_scale(log_scale)
     own = torch.arange(first, first + len(s), device=s.device)
     excluded = _excluded(captions, images, own)
     text_to_image = (scale * s @ all_z.T).masked_fill(excluded, float("-inf"))
@@ -61,12 +59,12 @@ def itcl_sigmoid(
 ) -> Tensor:
     """SigLIP's pairwise loss (Zhai et al. 2023): each pair is a binary decision, summed over columns, mean over rows.
 
-    Arguments as `itcl`; `bias` is learned and starts at the teacher's.
+    Arguments as `itcl`; `bias` is learned and starts at the teacher's; the temperature has no limit.
     """
     s, z_v = functional.normalize(s, dim=-1), functional.normalize(z_v, dim=-1)
     all_z, first = gather_rows(z_v)
     own = torch.arange(first, first + len(s), device=s.device)
-    logits = log_scale.exp().clamp(max=MAX_SCALE) * s @ all_z.T + bias
+    logits = log_scale.exp() * s @ all_z.T + bias
     target = -torch.ones_like(logits)
     target[torch.arange(len(s), device=s.device), own] = 1.0
     pairs = -functional.logsigmoid(target * logits)

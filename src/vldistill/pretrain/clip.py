@@ -27,9 +27,9 @@ from vldistill.params import pretrain as options
 from vldistill.pretrain.tokenizers import train_tokenizer
 from vldistill.records import CaptionRecord, read_captions
 from vldistill.training import Run, Sampler, gather_rows, seed_everything, train
+from vldistill.training.temperature import limited_scale
 
 MEAN = STD = (0.5, 0.5, 0.5)
-MAX_LOG_SCALE = math.log(100)
 
 
 class ClipTask:
@@ -77,7 +77,7 @@ def contrastive(images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor:
     """Symmetric InfoNCE of unit vectors [B, d]; the temperature is limited as CLIP does."""
     all_images, first = gather_rows(images)
     all_texts, _ = gather_rows(texts)
-    scale = log_scale.clamp(max=MAX_LOG_SCALE).exp()
+    scale = limited_scale(log_scale)
     own = torch.arange(first, first + len(images), device=images.device)
     to_text = functional.cross_entropy(scale * images @ all_texts.T, own)
     to_image = functional.cross_entropy(scale * texts @ all_images.T, own)

@@ -13,6 +13,7 @@ from vldistill import artifact, layout, provenance, runs
 from vldistill.code_version import code_version
 from vldistill.errors import InputError
 from vldistill.features.shards import link
+from vldistill.files import sync_tree
 from vldistill.params import Params
 from vldistill.pretrain import clip, published
 from vldistill.pretrain import language_model as language
@@ -98,8 +99,8 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
     teacher, text = params.pretrain.clip, params.pretrain.language_model
     if name.startswith("clip"):
         trained = name == "clip"
-        # the control needs no training options: editing those must not make it anew
-        left_out = set() if trained else {"training", "held_out"}
+        # the control reads no training options; what is held out decides its vocabulary, as the trained one's
+        left_out = set() if trained else {"training"}
         if teacher.source == "published":
             read = {"source": "published", "published": teacher.published, "seed": teacher.seed}
             return Recipe(read, (), lambda to, run: published.teacher(teacher.published, to, trained, run.seed))
@@ -122,6 +123,7 @@ def _make_whole(recipe: Recipe, folder: Path, state: Run) -> dict[str, Any]:
     fresh.mkdir(parents=True)
     try:
         metrics = recipe.make(fresh, state)
+        sync_tree(fresh)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(fresh, folder)
     finally:
