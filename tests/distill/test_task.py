@@ -102,15 +102,21 @@ def test_whole_share_masks_captions_whole(made: Path) -> None:
     assert batch["corrupted"].tolist() == [masked] * 8
 
 
-def test_micro_batches_of_icti_and_ttdm_sum_to_the_full_gradient(made: Path, tmp_path: Path) -> None:
-    # ITCL's negatives are those of the micro-batch, so it is left out; so are random masks
-    changes = {"weights": {"itcl": 0.0}, "corruption": {"whole": 1.0}, "replay": {"share": 0.0}}
-    flat = {**TRAINING, "steps": 3, "warmup": 0, "clip": 0.0, "gradient_norms_every": 0, "log_every": 1}
-    ends = []
+def test_micro_batches_give_the_gradient_of_the_full_batch_with_its_masks_and_replay(
+    made: Path, tmp_path: Path
+) -> None:
+    # ITCL needs all rows at once: together with micro-batches it is refused
+    changes = {"weights": {"itcl": 0.0}, "replay": {"share": 0.5, "batch_size": 3}}
+    flat = {**TRAINING, "steps": 4, "warmup": 0, "clip": 0.0, "gradient_norms_every": 0, "log_every": 1}
+    ends, logs = [], []
     for parts in (1, 4):
         task = make_task(made, **changes, training={**flat, "accumulate": parts})
         train(task, task._options.training, Run(tmp_path / str(parts)))
         ends.append([p.detach() for p in task.module.parameters()])
+        logs.append([json.loads(line) for line in (tmp_path / str(parts) / "metrics.jsonl").read_text().splitlines()])
+    assert any("replay" in line for line in logs[0]) and not all("replay" in line for line in logs[0])
+    for one, other in zip(*logs, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
     for one, other in zip(*ends, strict=True):
         torch.testing.assert_close(one, other, rtol=2e-3, atol=2e-4)
 

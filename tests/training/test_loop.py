@@ -17,6 +17,7 @@ from vldistill.errors import InputError, VldistillError
 from vldistill.params.compute import Compute
 from vldistill.params.training import Training
 from vldistill.training import Run, Stopped, train
+from vldistill.training.loop import part_of
 from vldistill.training.schedule import rate_share
 
 SCRIPT = Path(__file__).with_name("toy.py")
@@ -74,10 +75,18 @@ def test_log_has_each_window_once_and_means(tmp_path: Path) -> None:
     assert fine[0]["loss"] == pytest.approx(fine[0]["fit"] + 0.1 * fine[0]["size"], rel=1e-6)
 
 
+@pytest.mark.parametrize(("size", "parts"), [(10, 3), (7, 7), (64, 5), (2, 4)])
+def test_parts_of_a_batch_are_disjoint_complete_and_even(size: int, parts: int) -> None:
+    cut = [part_of({"rows": torch.arange(size)}, part, parts) for part in range(parts)]
+    assert torch.cat([part["rows"] for part in cut if part]).tolist() == list(range(size))
+    lengths = [len(part.get("rows", ())) for part in cut]
+    assert max(lengths) - min(lengths) <= 1
+
+
 @pytest.mark.parametrize("parts", [2, 3, 8])
 def test_micro_batches_give_the_gradient_of_the_full_batch(tmp_path: Path, parts: int) -> None:
     changes = {"steps": 20, "log_every": 1, "clip": 0.0, "gradient_norms_every": 0}
-    full, cut = Toy(noise=0.0, dropout=0.0), Toy(noise=0.0, dropout=0.0)
+    full, cut = Toy(dropout=0.0), Toy(dropout=0.0)
     train(full, options(**changes), Run(tmp_path / "full"))
     train(cut, options(**changes, accumulate=parts), Run(tmp_path / "cut"))
     for a, b in zip(full.module.parameters(), cut.module.parameters(), strict=True):
