@@ -28,7 +28,7 @@ BOUNDS = {
 }
 HEAD = """# Parameters
 
-Every key of params.yaml, generated from `src/vldistill/params/` (`make docs`). The defaults are the preset `mini`;
+Every key of params.yaml, generated from `src/vldistill/params/` (`python -m vldistill.params.docs`). The defaults are the preset `mini`;
 `vldistill preset NAME --show` prints how another preset differs. Write small numbers without an exponent (`0.0001`):
 YAML reads `1e-4` as text.
 """

@@ -66,6 +66,15 @@ class Clip(Section):
         steps=400, batch_size=128, learning_rate=0.002, warmup=40, weight_decay=0.05, checkpoint_every=100
     )
 
+    @model_validator(mode="after")
+    def _contrasts(self) -> Clip:
+        if self.source == "train" and self.training.accumulate > 1:
+            raise ValueError(
+                f"training.accumulate ({self.training.accumulate}): the contrastive loss compares all pairs of a step, and "
+                "a micro-batch has only some. Use 1, with a smaller batch_size if memory is short"
+            )
+        return self
+
 
 class LanguageModelShape(Section):
     """Shape of the stand-in language model, a BART of transformers."""
