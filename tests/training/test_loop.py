@@ -132,6 +132,30 @@ def test_diverging_loss_is_an_error_with_advice(tmp_path: Path) -> None:
         train(task, options(), Run(tmp_path))
 
 
+class Exploding(Toy):
+    """Its gradient is not finite from the eighth step on; the loss is, until the weights are not."""
+
+    steps = 0
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        self.steps += 1
+        terms = super().loss(batch)
+        if self.steps == 8:
+            next(self.module.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+        return terms
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    # the log would notice at step 20 only
+    changes = {"log_every": 20, "gradient_norms_every": 0, "checkpoint_every": 4}
+    with pytest.raises(VldistillError, match=r"after step 8 .* not finite.*checkpoints before are intact"):
+        train(Exploding(), options(**changes), Run(tmp_path))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000004"]
+    sound = Toy()
+    train(sound, options(**changes, steps=5), Run(tmp_path))
+    assert all(parameter.isfinite().all() for parameter in sound.module.parameters())
+
+
 def test_missing_accelerator_is_named_early(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has the accelerator")

@@ -83,8 +83,8 @@ class VlkdOptions(Section):
             raise ValueError("weights: at least one of ttdm, itcl, icti must be above 0")
         if self.weights.itcl and self.training.accumulate > 1:
             raise ValueError(
-                f"training.accumulate ({self.training.accumulate}): ITCL contrasts all pairs of a step, and a micro-batch "
-                "has only some. Use 1 with a smaller batch_size or with more ranks (torchrun), or weights.itcl 0"
+                f"training.accumulate ({self.training.accumulate}): ITCL contrasts all pairs of a step, and a "
+                "micro-batch has only some. Use 1 with a smaller batch_size or with more ranks (torchrun), or weights.itcl 0"
             )
         return self
 

@@ -70,8 +70,8 @@ class Clip(Section):
     def _contrasts(self) -> Clip:
         if self.source == "train" and self.training.accumulate > 1:
             raise ValueError(
-                f"training.accumulate ({self.training.accumulate}): the contrastive loss compares all pairs of a step, and "
-                "a micro-batch has only some. Use 1, with a smaller batch_size if memory is short"
+                f"training.accumulate ({self.training.accumulate}): the contrastive loss compares all pairs of a "
+                "step, and a micro-batch has only some. Use 1, with a smaller batch_size if memory is short"
             )
         return self
 
