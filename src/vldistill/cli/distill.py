@@ -11,6 +11,7 @@ from vldistill import distill
 from vldistill.cells import batches, vlkd_cells
 from vldistill.layout import PARAMS
 from vldistill.params import load
+from vldistill.runs import launched
 
 
 @click.group("distill")
@@ -29,7 +30,8 @@ def command() -> None:
 def vlkd(batch: int | None, gather: bool, deadline: float | None) -> None:
     """VLKD: every active arm of params.yaml with each of its seeds.
 
-    Without --batch or --gather: train all batches here, one after the other, and gather them.
+    Without --batch or --gather: train all batches here, one after the other, and gather them. Several GPUs train a cell
+    together under torchrun: torchrun --nproc-per-node=4 -m vldistill.cli.main distill vlkd --batch 0
     """
     root = Path.cwd()
     params = load(root / PARAMS)
@@ -41,5 +43,5 @@ def vlkd(batch: int | None, gather: bool, deadline: float | None) -> None:
         for number in range(count) if batch is None else [batch]:
             left = None if deadline is None else deadline - (time.monotonic() - began)
             distill.vlkd_batch(params, root, number, deadline=left)
-    if batch is None:
+    if batch is None and launched()[0] == 0:
         distill.vlkd_gather(params, root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from vldistill.errors import InputError
 from vldistill.files import read_json, write_json, write_text
 from vldistill.params import Params
 from vldistill.provenance import recorded
+from vldistill.runs import launched
 
 PART = "distill/vlkd"
 
 
 def vlkd_batch(params: Params, root: str | Path, batch: int, *, deadline: float | None = None) -> Path:
     """Train the cells of one batch, one after the other; finished ones are recognised without importing torch.
+
+    Under torchrun all ranks call this; together they compute what one process does, up to rounding.
 
     Args:
         params: the experiment.
@@ -40,17 +44,27 @@ def vlkd_batch(params: Params, root: str | Path, batch: int, *, deadline: float 
     root = Path(root)
     moment = None if deadline is None else time.monotonic() + deadline
     cells = _batch(params, batch)
+    rank, ranks = launched()
     folders = {}
-    for cell in cells:
-        run = look_up(params, root, cell)
-        if not run.done:
-            from vldistill.distill.cell import run_cell
+    with _together(params) if ranks > 1 else nullcontext():
+        for cell in cells:
+            run = look_up(params, root, cell)
+            # whether a cell is finished is for the first rank to say, to all others
+            if not run.done or ranks > 1:
+                from vldistill.distill.cell import run_cell
 
-            run = run_cell(params, root, cell, deadline=moment)
-        folders[cell.name] = run.path.name
+                run = run_cell(params, root, cell, deadline=moment)
+            folders[cell.name] = run.path.name
     receipt = layout.receipt(root, PART, batch)
-    write_json(receipt, {"cells": folders})
+    if rank == 0:
+        write_json(receipt, {"cells": folders})
     return receipt
+
+
+def _together(params: Params) -> AbstractContextManager[None]:
+    from vldistill.training.distributed import session
+
+    return session(params.compute.device)
 
 
 def vlkd_gather(params: Params, root: str | Path) -> Path:

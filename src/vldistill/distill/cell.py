@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vldistill import runs
 from vldistill.cells import Cell
@@ -21,7 +24,7 @@ from vldistill.params import Params
 from vldistill.params.distill import VlkdOptions
 from vldistill.provenance import cpu_seconds, peak_memory_bytes
 from vldistill.records.types import read_captions, read_texts
-from vldistill.training import Run, discard, seed_everything, train
+from vldistill.training import Run, discard, distributed, seed_everything, train
 
 MODEL = "model"
 DIRECT = "direct"
@@ -30,6 +33,8 @@ DIRECT = "direct"
 
 def run_cell(params: Params, root: Path, cell: Cell, *, deadline: float | None = None) -> runs.RunFolder:
     """Train `cell`, or adopt or resume what another process did of it.
+
+    Ranks that torchrun started train it together: the first owns the run folder and writes, the others follow.
 
     Args:
         params: the experiment.
@@ -45,10 +50,24 @@ def run_cell(params: Params, root: Path, cell: Cell, *, deadline: float | None =
         Stopped: by a signal or the deadline, after saving; the same call goes on from there.
     """
     key = cell_key(params, root, cell)
-    with runs.claim(STAGE, key, root) as run:
+    with _claimed(key, root) as run:
         if not run.done:
             _train(params, root, cell, run, deadline)
+    distributed.barrier()
     return run
+
+
+@contextmanager
+def _claimed(key: dict[str, Any], root: Path) -> Iterator[runs.RunFolder]:
+    """The run folder as the first rank finds it: others may look later, and must not see another state."""
+    if distributed.rank():
+        path = runs.folder_of(STAGE, key, root)
+        done = not distributed.any_rank(False)
+        yield runs.look_up(STAGE, key, root) if done else runs.RunFolder(path, key)
+        return
+    with runs.claim(STAGE, key, root) as run:
+        distributed.any_rank(not run.done)
+        yield run
 
 
 def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline: float | None) -> None:
@@ -71,6 +90,8 @@ def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline
         options.training,
         Run(run.path, name=f"distill {cell.name}", seed=cell.seed, compute=params.compute, deadline=deadline),
     )
+    if distributed.rank():
+        return
     model.facts = {
         "toy": params.download.source == "world",
         "options": options.model_dump(mode="json"),

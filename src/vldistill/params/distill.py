@@ -84,7 +84,7 @@ class VlkdOptions(Section):
         if self.weights.itcl and self.training.accumulate > 1:
             raise ValueError(
                 f"training.accumulate ({self.training.accumulate}): ITCL contrasts all pairs of a step, and a "
-                "micro-batch has only some. Use 1 with a smaller batch_size or with more ranks (torchrun), or weights.itcl 0"
+                "micro-batch has only some. Use 1 with a smaller batch_size or more ranks (torchrun), or weights.itcl 0"
             )
         return self
 

@@ -130,7 +130,9 @@ class _Loop:
             eps=options.epsilon,
             fused=True,
         )
-        state = checkpoint.load_latest(run.folder, task.module, self.optimiser) or {"step": 0, "window": []}
+        with distributed.first_rank_first():
+            # it clears away what is damaged
+            state = checkpoint.load_latest(run.folder, task.module, self.optimiser) or {"step": 0, "window": []}
         self.step = int(state["step"])
         self.metrics = (
             MetricLog(run.folder, options.log_every, step=self.step, window=state["window"])
