@@ -15,8 +15,11 @@ from vldistill import layout
 from vldistill.distill.cell import build_model, load_pairs, replay_texts
 from vldistill.distill.task import VlkdTask, set_dropout
 from vldistill.features.store import open_store
+from vldistill.files import write_json
+from vldistill.models.language_model import HELD_OUT
 from vldistill.models.teacher import load_teacher
 from vldistill.params.distill import VlkdOptions
+from vldistill.records.types import read_texts
 from vldistill.training import Run, seed_everything, train
 
 
@@ -25,7 +28,7 @@ def make_task(root: Path, **changes: Any) -> VlkdTask:
     features = open_store(layout.features(root, "clip", "cc3m"))
     seed_everything(0)
     model = build_model(make_bart(), load_teacher(layout.pretrain(root, "clip")), options)
-    texts = replay_texts(layout.download(root, "corpus"), options)
+    texts = replay_texts(layout.download(root, "corpus"), layout.pretrain(root, "bart"), options)
     return VlkdTask(model, load_pairs(layout.download(root, "cc3m"), features), features, texts, options, seed=0)
 
 
@@ -81,9 +84,16 @@ def test_replay_share_is_met(made: Path) -> None:
 
 def test_no_direct_arm_replays_no_direct_documents(made: Path) -> None:
     corpus = layout.download(made, "corpus")
-    some = replay_texts(corpus, VlkdOptions(language_model="bart_no_direct"))
-    everything = replay_texts(corpus, VlkdOptions())
+    some = replay_texts(corpus, layout.pretrain(made, "bart"), VlkdOptions(language_model="bart_no_direct"))
+    everything = replay_texts(corpus, layout.pretrain(made, "bart"), VlkdOptions())
     assert len(some) == len(everything) / 2
+
+
+def test_documents_held_out_from_pre_training_are_not_replayed(made: Path, tmp_path: Path) -> None:
+    records = read_texts(layout.download(made, "corpus"))
+    write_json(tmp_path / HELD_OUT, [record.id for record in records[-5:]])
+    texts = replay_texts(layout.download(made, "corpus"), tmp_path, VlkdOptions())
+    assert texts == [record.text for record in records[:-5]]
 
 
 def test_pairs_of_unreadable_images_and_other_splits_are_left_out(made: Path) -> None:

@@ -17,7 +17,7 @@ from vldistill.distill.task import Pairs, VlkdTask
 from vldistill.errors import InputError
 from vldistill.features.store import Store, check_fingerprint, open_store, text_key
 from vldistill.files import sync_tree
-from vldistill.models.language_model import LanguageModel, load_language_model
+from vldistill.models.language_model import LanguageModel, held_out, load_language_model
 from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.models.vlkd import VLKD, VlkdConfig
 from vldistill.params import Params
@@ -84,7 +84,8 @@ def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline
     language_model = load_language_model(paths["language_model"])
     model = build_model(language_model, teacher, options)
     pairs = load_pairs(paths["pairs"], features)
-    task = VlkdTask(model, pairs, features, replay_texts(paths.get("corpus"), options), options, cell.seed)
+    texts = replay_texts(paths.get("corpus"), paths["language_model"], options)
+    task = VlkdTask(model, pairs, features, texts, options, cell.seed)
     metrics = train(
         task,
         options.training,
@@ -154,12 +155,14 @@ def load_pairs(folder: Path, features: Store) -> Pairs:
     return Pairs(images, captions, text_keys)
 
 
-def replay_texts(corpus: Path | None, options: VlkdOptions) -> list[str]:
+def replay_texts(corpus: Path | None, language_model: Path, options: VlkdOptions) -> list[str]:
     """The texts the arm's language model was made from, or nothing where nothing is replayed."""
     if corpus is None:
         return []
-    without = {DIRECT} if options.language_model == "bart_no_direct" else set()
-    return [record.text for record in read_texts(corpus) if record.kind not in without and record.split == "train"]
+    unread = held_out(language_model)
+    kinds = {DIRECT} if options.language_model == "bart_no_direct" else set()
+    records = [record for record in read_texts(corpus) if record.split == "train" and record.id not in unread]
+    return [record.text for record in records if record.kind not in kinds]
 
 
 def _save_whole(model: VLKD, folder: Path) -> None:
