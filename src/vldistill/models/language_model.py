@@ -335,7 +335,7 @@ def load_language_model(source: str | Path, *, device: str = "cpu") -> LanguageM
 
 
 def held_out(folder: Path) -> set[str]:
-    """Ids of the documents that the model of `folder` was not to read, for its dev figures; none of published weights."""
+    """Ids of the documents that the model of `folder` was not to read; none where its weights are published ones."""
     path = folder / HELD_OUT
     return set(read_json(path)) if path.is_file() else set()
 

@@ -41,7 +41,7 @@ class Download(Section):
     def _passes_nothing_on(self) -> Download:
         if self.source == "registry" and not self.gated_remote:
             raise ValueError(
-                "gated_remote: name a DVC remote that only entitled people can read (it need not exist until you push), "
-                "so that `dvc push` does not pass gated data on"
+                "gated_remote: name a DVC remote that only entitled people can read (it need not exist until you "
+                "push), so that `dvc push` does not pass gated data on"
             )
         return self

@@ -20,12 +20,12 @@ from vldistill.errors import InputError, VldistillError
 from vldistill.params.compute import Compute
 from vldistill.params.training import Training
 from vldistill.progress import Progress
+from vldistill.signals import Stopped, StopRequest, stop_requests
 from vldistill.training import checkpoint, distributed
 from vldistill.training.loggers import Logger
 from vldistill.training.metrics import MetricLog
 from vldistill.training.sampler import Sampler
 from vldistill.training.schedule import rate_share
-from vldistill.training.signals import Stopped, StopRequest, stop_requests
 
 Batch = dict[str, Tensor]
 
