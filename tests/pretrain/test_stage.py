@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from tests.disk import unsynced_at_rename
 from vldistill import artifact, layout, pretrain
 from vldistill.errors import InputError
 from vldistill.files import read_json
@@ -71,6 +72,13 @@ def test_meta_holds_dev_figures(project: Path, params: Params) -> None:
     bart = artifact.verify(pretrain.run(params, project, "bart"))["meta"]["metrics"]
     assert bart["dev_documents"] == 40 and {"dev_loss", "dev_reading_match", "dev_direct_match"} <= set(bart)
     assert read_json(layout.run_record(layout.pretrain(project, "bart")))["metrics"] == bart
+
+
+def test_model_files_are_on_disk_before_they_take_their_name(project: Path, params: Params, monkeypatch) -> None:
+    unsynced = unsynced_at_rename(monkeypatch, "model")
+    for name in ("clip_untrained", "bart"):
+        pretrain.run(params, project, name)
+    assert unsynced == [set(), set()]
 
 
 def test_training_helps(project: Path, params: Params) -> None:
