@@ -132,7 +132,9 @@ class LanguageModel(Section):
     model: LanguageModelShape = Field(default_factory=LanguageModelShape, description="Shape of the stand-in.")
     infilling: Infilling = Field(default_factory=Infilling, description="How texts are corrupted.")
     seed: int = Field(0, ge=0, description="Seed of weights, order of examples and corruption.")
-    held_out: int = Field(500, ge=1, description="Documents of the corpus kept from training, for dev figures.")
+    held_out: int = Field(
+        500, ge=1, description="Documents of the corpus kept from training (and from text replay), for dev figures."
+    )
     training: Training = _training(
         steps=800, batch_size=48, learning_rate=0.003, warmup=60, weight_decay=0.01, checkpoint_every=200
     )
