@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from vldistill.stats import bootstrap_mean, holm, paired_difference, seed_interval
+from vldistill.stats import Shift, above_line, bootstrap_mean, holm, paired_difference, seed_interval
 
 
 def test_intervals_of_grouped_items_cover_and_naive_ones_do_not() -> None:
@@ -93,6 +93,86 @@ def test_means_are_exact_and_inside(values: list[float], kinds: int) -> None:
     assert min(values) - 1e-9 <= interval.low <= interval.high <= max(values) + 1e-9
 
 
+def plain_two_levels(table: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """The bootstrap as its definition says it, item by item: seeds and groups drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    names = list(dict.fromkeys(groups.tolist()))
+    drawn = rng.integers(0, len(names), size=(resamples, len(names)), dtype=np.int32)
+    often = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), size=resamples)
+    means = []
+    for row in range(resamples):
+        items = np.concatenate([np.flatnonzero(groups == names[group]) for group in drawn[row]])
+        means.append(np.repeat(table, often[row], axis=0)[:, items].mean())
+    return np.array(means)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
+def test_counts_and_products_equal_the_definition(seeds: int, items: int, kinds: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.random((2, seeds, items)).round(2)
+    groups = rng.integers(0, kinds, items)
+    means = plain_two_levels(a - b, groups, 200, seed)
+    found = paired_difference(a, b, groups.tolist(), resamples=200, seed=seed)
+    assert (found.difference.low, found.difference.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+
+
+def test_many_groups_are_drawn_in_chunks_as_few_are() -> None:
+    values = np.random.default_rng(8).random(5000)
+    # 10,000 resamples of 5,000 groups are too many to keep; both paths give the same draws
+    assert bootstrap_mean(values, seed=1) == bootstrap_mean(values, seed=1)
+    assert bootstrap_mean(values).high - bootstrap_mean(values).low == pytest.approx(
+        2 * 1.96 * values.std() / np.sqrt(5000), rel=0.03
+    )
+
+
+def trajectory(rng: np.random.Generator, above: float, items: int = 300, seeds: int = 3) -> tuple[Shift, list[Shift]]:
+    """Five baseline points with shifted = 0.5 in-domain + 0.1 in the mean, and a method ``above`` that line."""
+    seen, luck = rng.normal(0, 0.3, (2, items)), rng.normal(0, 0.01, (seeds, 1))
+
+    def point(accuracy: float, extra: float) -> Shift:
+        noise = rng.normal(0, 0.2, (2, seeds, items))
+        return Shift(accuracy + seen[0] + luck + noise[0], 0.5 * accuracy + 0.1 + extra + seen[1] + luck + noise[1])
+
+    return point(0.75, above), [point(accuracy, 0.0) for accuracy in (0.5, 0.6, 0.65, 0.7, 0.72)]
+
+
+def test_a_method_on_the_baseline_line_gains_nothing_and_one_above_it_does() -> None:
+    rng = np.random.default_rng(9)
+    items = list(range(300))
+    on_line = [above_line(*trajectory(rng, 0.0), items, items, resamples=400) for _ in range(150)]
+    covered = np.mean([found.above.low <= 0 <= found.above.high for found in on_line])
+    assert covered >= 0.9
+    assert all(found.extrapolated for found in on_line)
+    assert np.mean([found.above.mean for found in on_line]) == pytest.approx(0, abs=0.01)
+    above = [above_line(*trajectory(rng, 0.1), items, items, resamples=400) for _ in range(30)]
+    assert np.mean([found.above.low > 0 for found in above]) > 0.9
+    assert np.mean([found.above.mean for found in above]) == pytest.approx(0.1, abs=0.02)
+    assert np.mean([found.slope for found in above]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_gain_under_shift_that_is_mere_under_fitting_is_none() -> None:
+    # the baseline loses under shift what it learns in domain; the method is an early baseline, and better under shift
+    points = [Shift(np.full((2, 10), x), np.full((2, 10), 0.9 - x)) for x in (0.5, 0.6, 0.7)]
+    items = list(range(10))
+    found = above_line(Shift(np.full((2, 10), 0.55), np.full((2, 10), 0.35)), points, items, items, resamples=50)
+    assert found.above.mean == pytest.approx(0)
+    assert (found.slope, found.line) == (pytest.approx(-1), pytest.approx(0.35))
+    assert not found.extrapolated
+
+
+def test_a_group_on_both_sides_is_drawn_as_one() -> None:
+    rng = np.random.default_rng(10)
+    models = rng.random((4, 2, 40))
+    # under shift every item scores as in domain, so every resample of every point lies on the diagonal
+    method, *points = [Shift(values, values) for values in models]
+    items = [f"image {index // 2}" for index in range(40)]
+    found = above_line(method, points, items, items, resamples=200)
+    assert (found.above.low, found.above.high) == (pytest.approx(0, abs=1e-9), pytest.approx(0, abs=1e-9))
+    apart = above_line(method, points, items, [f"other {name}" for name in items], resamples=200)
+    assert apart.above.high - apart.above.low > 0.01
+
+
 def test_seed_interval() -> None:
     t = seed_interval([1.0, 2.0, 3.0])
     # half width = 4.3027 * 1 / sqrt(3), from a table of Student's t with two degrees of freedom
@@ -129,6 +209,13 @@ def test_holm_rejects_as_its_definition_says(p_values: dict[int, float], level: 
         (lambda: bootstrap_mean([1.0], ["a", "b"]), "2 groups for 1 items"),
         (lambda: paired_difference([1.0, 2.0], [1.0]), "shapes"),
         (lambda: seed_interval([]), "no value"),
+        (lambda: above_line(Shift([1.0], [1.0]), [Shift([1.0], [1.0])], "a", "a"), "line takes two"),
+        (lambda: above_line(Shift([1.0], [1.0]), [Shift([1.0], [1.0])] * 2, "a", "a"), "one in-domain mean"),
+        (lambda: above_line(Shift([1.0], [[1.0], [1.0]]), [Shift([1.0], [[1.0]] * 2)] * 2, "a", "a"), "1 seeds in"),
+        (
+            lambda: above_line(Shift([1.0], [1.0]), [Shift([x], [x]) for x in (0.1, 0.2)], "a", "b"),
+            "too few",
+        ),
         (lambda: holm({"a": 1.5}), "between 0 and 1"),
     ],
 )

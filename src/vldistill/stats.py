@@ -6,8 +6,9 @@ seeds, and groups of items (images). Everything is deterministic for a given ``s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 RESAMPLES = 10_000
 CHUNK = 1 << 21  # drawn indices held in memory at once
+BLOCK = 128  # resamples multiplied at once
+KEPT = 1 << 25  # draws of at most so many bytes are kept: a report compares the same seeds and items many times
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,36 @@ class Paired:
     items: int
 
 
+@dataclass(frozen=True)
+class Shift:
+    """What one model scores in domain [S, N] and under shift [S, M]: S seeds, any two sets of items."""
+
+    in_domain: ArrayLike
+    shifted: ArrayLike
+
+
+@dataclass(frozen=True)
+class AboveLine:
+    """A method against the baseline line; see `above_line`.
+
+    Attributes:
+        above: shifted mean minus the line, with its interval; ``n`` counts groups.
+        p: two-sided, as in `Paired`.
+        in_domain, shifted: the method's means.
+        line: the line at the method's in-domain mean.
+        slope: of the line; below 0, the baseline loses under shift what it gains in domain.
+        extrapolated: the method's in-domain mean lies outside the baseline's points.
+    """
+
+    above: Interval
+    p: float
+    in_domain: float
+    shifted: float
+    line: float
+    slope: float
+    extrapolated: bool
+
+
 def bootstrap_mean(
     values: ArrayLike,
     groups: Sequence[Any] | None = None,
@@ -63,8 +96,8 @@ def bootstrap_mean(
         ValueError: there is no value, or a value is not finite.
     """
     table = _checked(np.asarray(values, dtype=np.float64)[None, :])
-    sums, counts = _grouped(table, groups)
-    means = _resampled(sums, counts, resamples, np.random.default_rng(seed))
+    sums, counts = group_sums(table, groups)
+    means = _resampled(sums, counts, resamples, seed)
     return _interval(float(table.mean()), means, sums.shape[1], level)
 
 
@@ -91,23 +124,82 @@ def paired_difference(
     Raises:
         ValueError: shapes differ, or a value is not finite.
     """
-    first, second = (np.atleast_2d(np.asarray(value, dtype=np.float64)) for value in (a, b))
-    if first.shape != second.shape:
-        raise ValueError(f"paired values have shapes {first.shape} and {second.shape}")
-    table = _checked(first - second)
-    sums, counts = _grouped(table, groups)
-    means = _resampled(sums, counts, resamples, np.random.default_rng(seed))
+    table = paired_table(a, b)
+    sums, counts = group_sums(table, groups)
+    means = _resampled(sums, counts, resamples, seed)
     per_item = table.mean(axis=0)
-    one_side = min(int(np.count_nonzero(means <= 0)), int(np.count_nonzero(means >= 0)))
     return Paired(
         difference=_interval(float(table.mean()), means, sums.shape[1], level),
-        p=float(min(1.0, max(2 * one_side, 1) / resamples)),
+        p=_two_sided(means),
         wins=int(np.count_nonzero(per_item > 0)),
         ties=int(np.count_nonzero(per_item == 0)),
         losses=int(np.count_nonzero(per_item < 0)),
         seeds=len(table),
         groups=sums.shape[1],
         items=table.shape[1],
+    )
+
+
+def above_line(
+    method: Shift,
+    baselines: Sequence[Shift],
+    groups: Sequence[Any],
+    shifted_groups: Sequence[Any],
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> AboveLine:
+    """How far a method's shifted mean lies above what the baseline reaches at the same in-domain mean.
+
+    A method that merely fits less may lose less under shift. So the baseline is evaluated at several points, stopped
+    early or smoothed; a least-squares line through its points (in-domain mean, shifted mean) says what a given
+    in-domain mean is worth under shift, and only what lies above it is the method's own: the effective robustness of
+    Taori et al. 2020, on plain means. Points, line and method are drawn anew together: one draw of seeds and one of
+    groups for all of them.
+
+    Args:
+        method: the method's values.
+        baselines: the baseline's points, two or more, the same seeds and items as ``method``.
+        groups: [N] each in-domain item's group.
+        shifted_groups: [M] likewise under shift; a group on both sides, such as an image, is drawn as one.
+        resamples, level, seed: as `bootstrap_mean`.
+
+    Raises:
+        ValueError: fewer than two points or all at one in-domain mean, shapes differ, a value is not finite, or the
+            groups are too few to be resampled.
+    """
+    if len(baselines) < 2:
+        raise ValueError(f"{len(baselines)} baseline points, but a line takes two")
+    models = [method, *baselines]
+    sides = [
+        np.stack([_checked(np.atleast_2d(np.asarray(getattr(model, side), dtype=np.float64))) for model in models])
+        for side in ("in_domain", "shifted")
+    ]
+    if sides[0].shape[1] != sides[1].shape[1]:
+        raise ValueError(f"{sides[0].shape[1]} seeds in domain and {sides[1].shape[1]} under shift")
+    names = list(dict.fromkeys([*groups, *shifted_groups]))
+    tables = [_sums_of(side, own, names) for side, own in zip(sides, (groups, shifted_groups), strict=True)]
+    x, y = (np.moveaxis(side.mean(axis=(1, 2))[:, None], 0, 1) for side in sides)
+    if np.ptp(x[:, 1:]) == 0:
+        raise ValueError("all baseline points have one in-domain mean")
+    line, slope = _line(x, y)
+    drawn = [np.empty((resamples, len(models))) for _ in tables]
+    for at, weights, chosen in _draws(sides[0].shape[1], len(names), resamples, seed):
+        for means, (sums, counts) in zip(drawn, tables, strict=True):
+            for model, own in enumerate(sums):
+                means[at : at + len(weights), model] = _means(weights, chosen, own, counts)
+    above = drawn[1][:, 0] - _line(*drawn)[0]
+    if not np.isfinite(above).all():
+        raise ValueError(f"{len(names)} groups are too few: a resample has no items, or no line")
+    return AboveLine(
+        above=_interval(float(y[0, 0] - line[0]), above, len(names), level),
+        p=_two_sided(above),
+        in_domain=float(x[0, 0]),
+        shifted=float(y[0, 0]),
+        line=float(line[0]),
+        slope=float(slope[0]),
+        extrapolated=bool(not x[0, 1:].min() <= x[0, 0] <= x[0, 1:].max()),
     )
 
 
@@ -145,6 +237,27 @@ def holm(p_values: Mapping[Any, float]) -> dict[Any, float]:
     return {key: corrected[key] for key in p_values}
 
 
+def paired_table(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """a - b as [S, N].
+
+    Raises:
+        ValueError: shapes differ, or a value is not finite.
+    """
+    first, second = (np.atleast_2d(np.asarray(value, dtype=np.float64)) for value in (a, b))
+    if first.shape != second.shape:
+        raise ValueError(f"paired values have shapes {first.shape} and {second.shape}")
+    return _checked(first - second)
+
+
+def group_sums(
+    table: NDArray[np.float64], groups: Sequence[Any] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums [S, G] and sizes [G] of the groups."""
+    if groups is None:
+        return table, np.ones(table.shape[1])
+    return _sums_of(table, groups, list(dict.fromkeys(groups)))
+
+
 def _checked(table: NDArray[np.float64]) -> NDArray[np.float64]:
     if table.size == 0:
         raise ValueError("there is no value")
@@ -153,37 +266,85 @@ def _checked(table: NDArray[np.float64]) -> NDArray[np.float64]:
     return table
 
 
-def _grouped(
-    table: NDArray[np.float64], groups: Sequence[Any] | None
+def _sums_of(
+    table: NDArray[np.float64], groups: Sequence[Any], names: Sequence[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums [S, G] and sizes [G] of the groups."""
-    if groups is None:
-        return table, np.ones(table.shape[1])
-    if len(groups) != table.shape[1]:
-        raise ValueError(f"{len(groups)} groups for {table.shape[1]} items")
-    index = {group: position for position, group in enumerate(dict.fromkeys(groups))}
+    """Sums [..., G] and sizes [G] of the groups ``names`` of a table [..., N]; a group may be empty."""
+    if len(groups) != table.shape[-1]:
+        raise ValueError(f"{len(groups)} groups for {table.shape[-1]} items")
+    index = {group: position for position, group in enumerate(names)}
     member = np.array([index[group] for group in groups])
-    sums = np.stack([np.bincount(member, weights=row, minlength=len(index)) for row in table])
-    counts = np.bincount(member, minlength=len(index))
-    return sums.astype(np.float64), counts.astype(np.float64)
+    rows = table.reshape(-1, table.shape[-1])
+    sums = np.stack([np.bincount(member, weights=row, minlength=len(index)) for row in rows]).astype(np.float64)
+    counts = np.bincount(member, minlength=len(index)).astype(np.float64)
+    return sums.reshape(*table.shape[:-1], len(index)), counts
 
 
-def _resampled(
-    sums: NDArray[np.float64], counts: NDArray[np.float64], resamples: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Means [resamples] of the table with seeds and groups drawn anew."""
-    seeds, groups = sums.shape
-    means = np.empty(resamples)
+Draw = tuple[int, NDArray[np.uint8], NDArray[np.int64]]
+
+
+def _draws(seeds: int, groups: int, resamples: int, seed: int) -> Iterator[Draw]:
+    """Resamples in chunks: index of the first, how often each group [size, G] and each seed [size, S] is drawn."""
+    if resamples * groups <= KEPT:
+        yield from _kept_draws(seeds, groups, resamples, seed)
+    else:
+        yield from _drawn(seeds, groups, resamples, seed)
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(seeds: int, groups: int, resamples: int, seed: int) -> list[Draw]:
+    return list(_drawn(seeds, groups, resamples, seed))
+
+
+def _drawn(seeds: int, groups: int, resamples: int, seed: int) -> Iterator[Draw]:
+    rng = np.random.default_rng(seed)
     step = max(1, CHUNK // groups)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = rng.integers(0, groups, size=(size, groups), dtype=np.int32)
-        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=size) / seeds
-        totals = sum(chosen[:, row] * sums[row][drawn].sum(axis=1) for row in range(seeds))
-        means[start : start + size] = totals / counts[drawn].sum(axis=1)
+        cells = drawn + groups * np.arange(size)[:, None]
+        # a group is drawn once on average: 255 times never happens
+        weights = np.bincount(cells.ravel(), minlength=size * groups).reshape(size, groups).astype(np.uint8)
+        yield start, weights, rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=size)
+
+
+def _means(
+    weights: NDArray[np.uint8], chosen: NDArray[np.int64], sums: NDArray[np.float64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Means [size] of one chunk of draws. Whole-number sums stay exact, so that a difference of 0 is one."""
+    columns = np.vstack([sums, counts]).T
+    # a few rows at a time: their numbers as floats stay in the processor's cache
+    blocks = [weights[at : at + BLOCK].astype(np.float64) @ columns for at in range(0, len(weights), BLOCK)]
+    totals = np.concatenate(blocks)
+    # 0 / 0 where a resample holds no item is the caller's to refuse
+    with np.errstate(invalid="ignore"):
+        means: NDArray[np.float64] = (totals[:, :-1] * chosen).sum(axis=1) / (len(sums) * totals[:, -1])
     return means
+
+
+def _resampled(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Means [resamples] of the table with seeds and groups drawn anew."""
+    seeds, groups = sums.shape
+    chunks = _draws(seeds, groups, resamples, seed)
+    return np.concatenate([_means(weights, chosen, sums, counts) for _, weights, chosen in chunks])
 
 
 def _interval(mean: float, means: NDArray[np.float64], n: int, level: float) -> Interval:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(mean, float(low), float(high), n, level)
+
+
+def _two_sided(means: NDArray[np.float64]) -> float:
+    one_side = min(int(np.count_nonzero(means <= 0)), int(np.count_nonzero(means >= 0)))
+    return float(min(1.0, max(2 * one_side, 1) / len(means)))
+
+
+def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Height [R] at x[:, 0] and slope [R] of the least-squares lines through the points x, y [R, 1:]."""
+    centre_x, centre_y = x[:, 1:].mean(axis=1), y[:, 1:].mean(axis=1)
+    off = x[:, 1:] - centre_x[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = (off * (y[:, 1:] - centre_y[:, None])).sum(axis=1) / (off**2).sum(axis=1)
+    return centre_y + slope * (x[:, 0] - centre_x), slope
