@@ -113,9 +113,7 @@ class WordPieceTokenizer:
             cut=torch.tensor([row.cut for row in rows], dtype=torch.bool),
         )
 
-    def _encode(
-        self, text: Sequence[str], number: int, longest: int, segment_types: Sequence[int]
-    ) -> _Row:
+    def _encode(self, text: Sequence[str], number: int, longest: int, segment_types: Sequence[int]) -> _Row:
         first_word, parts = 0, []
         for segment in text:
             words = segment.split()
