@@ -34,7 +34,7 @@ NEUTRAL = (
 )
 """Modules any stage may use without depending on their text: parameters enter by value, files by content and sha256."""
 
-RECORDS = ("records/__init__.py", "records/fields.py", "records/types.py")
+RECORDS = ("records/__init__.py", "records/fields.py", "records/regions.py", "records/types.py")
 TEACHER = ("models/images.py", "models/teacher.py", "models/tokenizer_files.py")
 LANGUAGE_MODEL = (
     "models/generation.py",

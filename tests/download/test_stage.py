@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from tests.records import handmade
 from vldistill import layout
-from vldistill.artifact import fingerprint, read_manifest, verify
+from vldistill.artifact import absence, fingerprint, read_manifest, verify
 from vldistill.download import SETS, official, run
 from vldistill.errors import InputError
 from vldistill.files import read_json, sha256_file
@@ -18,8 +19,10 @@ from vldistill.images import open_images
 from vldistill.params import Params
 from vldistill.params.download import Download
 from vldistill.params.world import World as WorldParams
-from vldistill.records import read_captions, read_questions, read_texts
+from vldistill.records import read_captions, read_choices, read_questions, read_regions, read_texts
 
+# the sets that the rendered world has
+RENDERED = [name for name in SETS if name not in ("flickr30k", "snli_ve", "vcr", "vg", "vqa_cp")]
 READ = {
     **dict.fromkeys(("cc3m", "coco", "nocaps"), read_captions),
     **dict.fromkeys(("vqav2", "okvqa", "domains"), read_questions),
@@ -27,7 +30,7 @@ READ = {
 }
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", RENDERED)
 def test_every_set_becomes_a_sound_artifact(params, tmp_path, name):
     folder = run(params, tmp_path, name)
     assert folder == layout.download(tmp_path, name)
@@ -46,18 +49,18 @@ def test_bytes_depend_on_the_parameters_only(params, tmp_path):
     prints = {}
     for place in ("one", "two"):
         root = tmp_path / place
-        prints[place] = {name: fingerprint(run(params, root, name)) for name in SETS}
+        prints[place] = {name: fingerprint(run(params, root, name)) for name in RENDERED}
         time.sleep(1.1)  # zip files keep times to two seconds
     assert prints["one"] == prints["two"]
     other = params.model_copy(update={"world": params.world.model_copy(update={"seed": 1})})
-    changed = {name: fingerprint(run(other, tmp_path / "one", name)) for name in SETS}
-    assert all(changed[name] != prints["one"][name] for name in SETS)
+    changed = {name: fingerprint(run(other, tmp_path / "one", name)) for name in RENDERED}
+    assert all(changed[name] != prints["one"][name] for name in RENDERED)
 
 
 def test_the_world_is_rendered_once_for_all_sets(params, tmp_path):
     folder = official(params, tmp_path, "coco")
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
-    for name in SETS:
+    for name in RENDERED:
         official(params, tmp_path, name)
     assert stamps == {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
 
@@ -128,6 +131,44 @@ def test_a_broken_official_file_leaves_the_old_artifact_alone(params, tmp_path):
     with pytest.raises(InputError, match=r"corpus\.jsonl, record line 1"):
         run(params, tmp_path, "corpus")
     assert sha256_file(folder / "records.jsonl") == before and verify(folder)
+
+
+def test_sets_of_the_cross_modal_tasks(params, tmp_path, monkeypatch):
+    """Hand-made official files, as a user would supply them."""
+    data = tmp_path / "data"
+    for name in ("coco", "vqav2"):
+        shutil.copytree(official(params, tmp_path / "world", name), data / name)
+    handmade.write(data)
+    from vldistill.download import registry
+
+    monkeypatch.setattr(registry, "materialise", lambda name, root: data / name)
+    monkeypatch.setattr(registry, "supplied", lambda name, root: True)
+    real = params.model_copy(update={"download": Download(source="registry")})
+    files = {name: set(verify(run(real, tmp_path, name))["files"]) for name in ("coco", *SETS[-5:])}
+    images, boxes = "images.zip", "regions.jsonl"
+    assert files == {
+        "coco": {"records.jsonl", images, boxes},
+        "flickr30k": {images, boxes},
+        "snli_ve": {"records.jsonl"},
+        "vcr": {"records.jsonl", images, boxes},
+        "vg": {"records.jsonl", images, boxes},
+        "vqa_cp": {"records.jsonl"},
+    }
+    vcr = layout.download(tmp_path, "vcr")
+    with open_images(vcr) as opened:
+        assert opened.keys == sorted({record.image for record in read_choices(vcr)}) == list(read_regions(vcr))
+    assert read_manifest(layout.download(tmp_path, "snli_ve"))["meta"]["visual_genome"] == 3
+
+
+def test_vqa_cp_is_absent_where_nobody_has_its_files(params, tmp_path, monkeypatch):
+    assert "split anew" in absence(run(params, tmp_path, "vqa_cp"))
+    with pytest.raises(InputError, match="no set vqa_cp"):
+        official(params, tmp_path, "vqa_cp")
+    from vldistill.download import registry
+
+    monkeypatch.setattr(registry, "supplied", lambda name, root: False)
+    real = params.model_copy(update={"download": Download(source="registry")})
+    assert "vldistill download vqa_cp" in absence(run(real, tmp_path, "vqa_cp"))
 
 
 def test_unknown_set(params, tmp_path):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vldistill.files import read_json
-from vldistill.records.fields import Row, Unique, document
+from vldistill.records.fields import Row, Unique, document, listing
 from vldistill.records.places import find
 from vldistill.records.types import QuestionRecord
 
-# split -> (questions, annotations). Our dev is the official train, which VLKD never trains on; our test is the official
-# val.
+# split -> (questions, annotations). Our test is the official val, our dev the official train: VLKD never trains on it.
+# MAD, which does, carves its own train and dev out of it, by image, when the id lists are made (stage `split`).
 VQAV2 = {
     "dev": ("v2_OpenEnded_mscoco_train2014_questions.json", "v2_mscoco_train2014_annotations.json"),
     "test": ("v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"),
@@ -27,6 +27,7 @@ def read(
     image_set: str,
     images: Mapping[int, str],
     domains: Mapping[int, str] | None = None,
+    bare: bool = False,
 ) -> list[QuestionRecord]:
     """Read pairs of question and annotation files.
 
@@ -36,6 +37,7 @@ def read(
         image_set: the data set whose images the questions are about.
         images: image id -> key, of the images there are.
         domains: image id -> domain, where the images have one.
+        bare: the files are lists, not objects that hold a list.
 
     Raises:
         InputError: a broken file, a question without annotation or without an image; names file, record and field.
@@ -43,9 +45,8 @@ def read(
     records: list[QuestionRecord] = []
     seen = Unique()
     for split, (asked, answered) in files.items():
-        answers = _annotations(find(folder, answered))
-        file = find(folder, asked)
-        for row in document(read_json(file), file).rows("questions"):
+        answers = _annotations(find(folder, answered), bare)
+        for row in _rows(find(folder, asked), "questions", bare):
             number, image = row.get("question_id", int), row.get("image_id", int)
             seen.add(row, "question_id", number)
             if image not in images:
@@ -60,10 +61,14 @@ def read(
     return records
 
 
-def _annotations(file: Path) -> dict[int, Row]:
+def _rows(file: Path, part: str, bare: bool) -> Iterator[Row]:
+    return listing(read_json(file), file) if bare else document(read_json(file), file).rows(part)
+
+
+def _annotations(file: Path, bare: bool) -> dict[int, Row]:
     rows: dict[int, Row] = {}
     ids = Unique()
-    for row in document(read_json(file), file).rows("annotations"):
+    for row in _rows(file, "annotations", bare):
         number = row.get("question_id", int)
         ids.add(row, "question_id", number)
         rows[number] = row
