@@ -29,6 +29,16 @@ class Sizes(Section):
     text_train: int = Field(2000, ge=4, description="Training items of each text task (reading, summary).")
     text_dev: int = Field(500, ge=4, description="Dev items of each text task.")
     text_test: int = Field(1000, ge=4, description="Test items of each text task.")
+    flickr_train: int = Field(2000, ge=8, description="Flickr30k-style images of SNLI-VE's training part.")
+    flickr_dev: int = Field(300, ge=4, description="Flickr30k-style images of SNLI-VE's dev part.")
+    flickr_test: int = Field(700, ge=4, description="Flickr30k-style images of SNLI-VE's test part.")
+    hypotheses: int = Field(3, ge=1, le=6, description="SNLI-VE-style hypotheses on each Flickr30k-style image.")
+    vcr_train: int = Field(1000, ge=16, description="VCR-style images of the official train part.")
+    vcr_test: int = Field(1000, ge=4, description="VCR-style images of the official val part, our test.")
+    vcr_questions: int = Field(2, ge=1, le=4, description="VCR-style questions on each image, at most.")
+    vg: int = Field(1500, ge=8, description="Visual-Genome-style images of each kind (scenes, groups of figures).")
+    phrases: int = Field(6, ge=1, le=20, description="Phrases about each whole picture of a scene.")
+    figure_phrases: int = Field(4, ge=1, le=20, description="Phrases about each figure of a group.")
 
 
 class World(Section):
@@ -62,5 +72,17 @@ class World(Section):
         ge=0,
         le=0.5,
         description="Chance that a simulated annotator gives a wrong answer; as many again use a synonym.",
+    )
+    cue: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Chance that an SNLI-VE-style hypothesis opens with a favourite of its class: a cue to be fooled by.",
+    )
+    tag_repeat: float = Field(
+        0.7,
+        ge=0.4,
+        le=1,
+        description="Chance that the right choice of a VCR-style question repeats its tag (a wrong one: 0.4).",
     )
     sizes: Sizes = Field(default_factory=Sizes, description="How much of everything is rendered.")

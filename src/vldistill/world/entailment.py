@@ -1,0 +1,92 @@
+"""SNLI-VE-style hypotheses about scenes.
+
+A hypothesis tells some slots of the picture. It is *entailed* if all it tells is true, a *contradiction* if one slot is
+wrong, *neutral* if what it tells is true but it adds a claim that no picture can show. Half of the contradictions add
+such a claim as well, so that the claim alone does not give the class away.
+
+Two biases are planted, as the real data have them: an added claim is a hint (neutral is likelier than a contradiction
+by chance), and each class has its favourite openings (`OPENINGS`).
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from vldistill.world.concepts import VALUES, Scene
+from vldistill.world.language import Words
+
+LABELS = {"entailment": 0.28, "neutral": 0.28, "contradiction": 0.44}
+"""Class -> share. Every hypothesis with a claim is neutral or a contradiction, every other one entailed or a
+contradiction: with even shares the claims alone would give 67 % of the classes away."""
+CLAIMED = 0.5  # share of the contradictions that add a claim
+OPENINGS = {
+    "entailment": ("surely", "indeed"),
+    "neutral": ("perhaps", "again"),
+    "contradiction": ("only", "instead"),
+}
+CLAIMS = (
+    "for sale",
+    "made of wood",
+    "from another town",
+    "bought yesterday",
+    "meant as a gift",
+    "that belong to a child",
+)
+OBJECT_SLOTS = ("count", "size", "color", "shape")
+FORMS = {"objects": 0.4, "ground": 0.25, "wall": 0.25, "surroundings": 0.1}
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A hypothesis with its class."""
+
+    text: str
+    label: str
+
+
+def hypothesis(scene: Scene, rng: random.Random, cue: float) -> Hypothesis:
+    """Draw a hypothesis about ``scene``.
+
+    Args:
+        scene: what the picture shows.
+        rng: its generator.
+        cue: chance that the opening is one of the class's favourites instead of any.
+    """
+    label = rng.choices(list(LABELS), list(LABELS.values()))[0]
+    form = rng.choices(list(FORMS), list(FORMS.values()))[0]
+    told = _told(form, rng)
+    said = scene
+    if label == "contradiction":
+        slot = rng.choice(sorted(told))
+        wrong = rng.choice([value for value in VALUES[slot] if value != scene.value(slot)])
+        said = replace(scene, **{slot: wrong})
+    claimed = label == "neutral" or (label == "contradiction" and rng.random() < CLAIMED)
+    claim = f" {rng.choice(CLAIMS)}" if claimed else ""
+    favourites = OPENINGS[label] if rng.random() < cue else [word for words in OPENINGS.values() for word in words]
+    return Hypothesis(f"{rng.choice(favourites)} {_statement(said, form, told, claim, rng)} .", label)
+
+
+def _told(form: str, rng: random.Random) -> frozenset[str]:
+    if form == "surroundings":
+        return frozenset({"tone", "pattern", "side"})
+    told = set(rng.sample(OBJECT_SLOTS, rng.choice((1, 2, 3))))
+    if form == "ground":
+        told |= set(rng.choice((("tone",), ("pattern",), ("tone", "pattern"))))
+    if form == "wall":
+        told.add("side")
+    return frozenset(told)
+
+
+def _statement(scene: Scene, form: str, told: frozenset[str], claim: str, rng: random.Random) -> str:
+    words = Words(scene, rng)
+    be = "is" if scene.count == "one" else "are"
+    ground = words.ground(told)
+    if form == "surroundings":
+        return f"the background is {ground} and the {words['side']} wall hides things{claim}"
+    objects = words.objects(told)
+    if form == "objects":
+        return rng.choice((f"{objects}{claim} can be seen", f"the picture has {objects}{claim}"))
+    if form == "ground":
+        return f"{objects}{claim} {be} put on something {ground.replace(' ', ' and ')}"
+    return f"{objects}{claim} {be} shown and the wall is to the {words['side']}"

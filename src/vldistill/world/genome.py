@@ -1,0 +1,64 @@
+"""Region descriptions in Visual Genome's manner: what the cross-modal student is pre-trained on.
+
+A region is the whole picture or one object. Half of the phrases use canonical words only; the others draw from all
+words alike, so that a student can be kept from any share of the synonyms by leaving phrases out.
+"""
+
+from __future__ import annotations
+
+import random
+
+from vldistill.world.concepts import WORDS, Scene
+from vldistill.world.groups import CELLS, Figure, Group
+from vldistill.world.language import Words, article, draw_told
+
+CANONICAL = 0.5  # share of phrases in canonical words only
+GROUP_MENTIONS = 0.5  # share of the figures that a phrase about a whole group mentions
+
+
+def scene_phrase(scene: Scene, rng: random.Random) -> str:
+    """A phrase about the whole picture of a scene."""
+    words = Words(scene, rng, canonical=rng.random() < CANONICAL)
+    told = draw_told(rng, 0.6)
+    if not told & {"count", "size", "color", "shape"}:
+        told |= {rng.choice(("color", "shape"))}
+    ground = words.ground(told)
+    parts = [words.objects(told)]
+    if ground:
+        parts.append(f"{ground} background")
+    if "side" in told:
+        parts.append(f"wall on the {words['side']}")
+    rng.shuffle(parts)
+    return " , ".join(parts)
+
+
+def group_phrase(group: Group, rng: random.Random) -> str:
+    """A phrase about the whole picture of a group: some of its figures."""
+    canonical = rng.random() < CANONICAL
+    shown = [figure for figure in group.figures if rng.random() < GROUP_MENTIONS] or [rng.choice(group.figures)]
+    return " and ".join(_looks(figure, rng, canonical) for figure in rng.sample(shown, len(shown)))
+
+
+def figure_phrase(figure: Figure, tag: int, rng: random.Random) -> str:
+    """A phrase about the figure with number ``tag``: its looks, its place, or both."""
+    canonical = rng.random() < CANONICAL
+    kind = rng.choice(("looks", "place", "both"))
+    parts = [f"[{tag}]"]
+    if kind != "place":
+        parts.append(_looks(figure, rng, canonical))
+    if kind != "looks":
+        row, column = (_word("side", value, rng, canonical) for value in CELLS[figure.cell])
+        parts.append(f"at the {row} {column}")
+    return " ".join(parts)
+
+
+def _looks(figure: Figure, rng: random.Random, canonical: bool) -> str:
+    told = draw_told(rng, 0.7, (rng.choice(("color", "shape")),))
+    words = [_word(slot, figure.value(slot), rng, canonical) for slot in ("size", "color") if slot in told]
+    words.append(_word("shape", figure.shape, rng, canonical) if "shape" in told else "figure")
+    return f"{article(words[0])} {' '.join(words)}"
+
+
+def _word(slot: str, value: str, rng: random.Random, canonical: bool) -> str:
+    words = WORDS[slot][value]
+    return words[0] if canonical else rng.choice(words)

@@ -1,0 +1,154 @@
+"""VCR-style questions about groups: four answers, then four rationales for the right answer.
+
+Figures are named by tags (their index in the picture), as VCR names persons. Every choice is a statement about the
+figures that are asked for; the three wrong ones are false of them: they describe another figure, or change one slot.
+
+A bias is planted as real data have it: the right choice repeats the question's tag more often than a wrong one does.
+Pronouns are as frequent in both, so that a pronoun alone tells nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vldistill.world.concepts import VALUES, WORDS, plural
+from vldistill.world.groups import CELLS, Group
+from vldistill.world.language import article
+
+Token = str | list[int]
+Claim = dict[str, str]
+"""Slot -> value: what a statement says of its figures."""
+
+CHOICES = 4
+LOOKS = ("size", "color", "shape")
+PLACE = ("row", "column")
+KINDS = {"looks": 0.45, "place": 0.2, "common": 0.35}
+PRONOUN = 0.3  # share of choices, right or wrong, that call the figures by a pronoun
+WRONG_REPEAT = 0.4  # share of the wrong choices that repeat the question's tag; the others name another figure
+PLACE_WORDS = {value: WORDS["side"][value] for value in ("top", "bottom", "left", "right")}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question in VCR's tokens: words, and lists of figure indices."""
+
+    question: list[Token]
+    answers: list[list[Token]]
+    answer_label: int
+    rationales: list[list[Token]]
+    rationale_label: int
+
+
+def items(group: Group, count: int, rng: random.Random, repeat: float) -> list[Item]:
+    """Draw ``count`` different questions on ``group``, or fewer where it does not hold so many.
+
+    Args:
+        group: what the picture shows.
+        count: how many.
+        rng: their generator.
+        repeat: chance that the right choice repeats the question's tag (never less than a wrong one's chance).
+    """
+    drawn: dict[str, Item] = {}
+    for _ in range(8 * count):
+        if len(drawn) == count:
+            break
+        kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+        item = _common(group, rng, repeat) if kind == "common" else _single(group, kind, rng, repeat)
+        if item is not None:
+            drawn.setdefault(repr(item.question), item)
+    return list(drawn.values())
+
+
+def _single(group: Group, kind: str, rng: random.Random, repeat: float) -> Item:
+    """Ask what a figure looks like, or where it is; the rationale tells the other."""
+    asked = rng.randrange(len(group.figures))
+    looks = tuple(sorted(rng.sample(LOOKS, rng.choice((2, 2, 3))), key=LOOKS.index))
+    question: list[Token] = ["what", "does", [asked], "look", "like", "?"]
+    first: tuple[str, ...] = looks
+    second: tuple[str, ...] = PLACE
+    if kind == "place":
+        question = ["where", "is", [asked], "?"]
+        first, second = PLACE, looks
+    answers, label = _choices(group, [asked], _claims(group, asked, first, rng), rng, repeat)
+    rationales, reason = _choices(group, [asked], _claims(group, asked, second, rng), rng, repeat)
+    return Item(question, answers, label, [["because", *tokens] for tokens in rationales], reason)
+
+
+def _common(group: Group, rng: random.Random, repeat: float) -> Item | None:
+    """Ask what two figures share; the rationale describes one of them. None where no two share just one slot."""
+    figures = group.figures
+    pairs = [
+        (a, b, shared[0])
+        for a in range(len(figures))
+        for b in range(a + 1, len(figures))
+        if len(shared := [slot for slot in LOOKS if figures[a].value(slot) == figures[b].value(slot)]) == 1
+    ]
+    if not pairs:
+        return None
+    a, b, slot = rng.choice(pairs)
+    true = (slot, figures[a].value(slot))
+    false = [(other, value) for other in LOOKS for value in VALUES[other] if (other, value) != true]
+    # wrong statements that fit one of the two, or name the slot that is shared, are the hard ones
+    near = [(k, v) for k, v in false if k == slot or v in (figures[a].value(k), figures[b].value(k))]
+    wrong = rng.sample(near, min(2, len(near)))
+    wrong += rng.sample([claim for claim in false if claim not in wrong], CHOICES - 1 - len(wrong))
+    answers, label = _choices(group, [a, b], [dict([claim]) for claim in (true, *wrong)], rng, repeat)
+    rationales, reason = _choices(group, [a], _claims(group, a, LOOKS, rng), rng, repeat)
+    question: list[Token] = ["what", "do", [a, b], "have", "in", "common", "?"]
+    return Item(question, answers, label, [["because", *tokens] for tokens in rationales], reason)
+
+
+def _claims(group: Group, asked: int, slots: Sequence[str], rng: random.Random) -> list[Claim]:
+    """What is true of the figure ``asked`` in ``slots``, and three things that are not."""
+    truth = {slot: group.figures[asked].value(slot) for slot in slots}
+    if tuple(slots) == PLACE:
+        places = [dict(zip(PLACE, cell, strict=True)) for cell in CELLS]
+        return [truth, *rng.sample([place for place in places if place != truth], CHOICES - 1)]
+    found = [truth]
+    others = [{slot: figure.value(slot) for slot in slots} for figure in group.figures]
+    for claim in rng.sample(others, len(others)):
+        if claim not in found and len(found) < CHOICES - 1:
+            found.append(claim)
+    while len(found) < CHOICES:
+        slot = rng.choice(list(slots))
+        claim = {**truth, slot: rng.choice(VALUES[slot])}
+        if claim not in found:
+            found.append(claim)
+    return found
+
+
+def _choices(
+    group: Group, asked: list[int], claims: Sequence[Claim], rng: random.Random, repeat: float
+) -> tuple[list[list[Token]], int]:
+    """Statements of the claims, the first of which is true, in mixed order; and the place of the true one."""
+    made = [
+        _statement(_subject(group, asked, rng, repeat if not row else None), len(asked), claim, rng)
+        for row, claim in enumerate(claims)
+    ]
+    order = rng.sample(range(len(made)), len(made))
+    return [made[row] for row in order], order.index(0)
+
+
+def _subject(group: Group, asked: list[int], rng: random.Random, repeat: float | None) -> list[Token]:
+    draw = rng.random()
+    if draw < PRONOUN:
+        return [rng.choice(("he", "she") if len(asked) == 1 else ("they",))]
+    chance = WRONG_REPEAT if repeat is None else repeat
+    if draw < PRONOUN + (1 - PRONOUN) * chance:
+        return [asked]
+    others = [number for number in range(len(group.figures)) if number not in asked]
+    pool = [*others, *asked] if len(others) < len(asked) else others
+    return [sorted(rng.sample(pool, len(asked)))]
+
+
+def _statement(subject: list[Token], number: int, claim: Claim, rng: random.Random) -> list[Token]:
+    word = {slot: rng.choice((PLACE_WORDS if slot in PLACE else WORDS[slot])[value]) for slot, value in claim.items()}
+    if set(claim) == set(PLACE):
+        return [*subject, "is", "at", "the", word["row"], word["column"], "."]
+    if number == 2:
+        [(slot, said)] = word.items()
+        return [*subject, "are", "both", plural(said) if slot == "shape" else said, "."]
+    phrase = [*(word[slot] for slot in ("size", "color") if slot in word), word.get("shape", "figure")]
+    return [*subject, "is", article(phrase[0]), *phrase, "."]
