@@ -5,6 +5,7 @@ Three pictures in Flickr30k, VCR and Visual Genome; boxes on COCO's; VQA-CP's li
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 from PIL import Image
@@ -23,6 +24,9 @@ def picture():
 
 
 def write(folder: Path) -> None:
+    """Write every set; where a world has rendered one of these names, it makes way."""
+    for name in ("flickr30k", "snli_ve", "vcr", "vg", "vqa_cp"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for part in (write_flickr30k, write_snli_ve, write_vcr, write_vg, write_instances, write_vqa_cp):
         part(folder)
 

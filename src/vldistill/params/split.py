@@ -12,8 +12,8 @@ from vldistill.params.base import Section
 class Limits(Section):
     """How many units of each part are kept: all questions or captions of one image go together."""
 
-    dev: int | None = Field(None, ge=1, description="Images (or texts) of the dev list; null takes all.")
-    test: int | None = Field(None, ge=1, description="Images (or texts) of the test list; null takes all.")
+    dev: int | None = Field(None, ge=1, description="Images (VCR: movies; or texts) of the dev list; null takes all.")
+    test: int | None = Field(None, ge=1, description="Images (VCR: movies; or texts) of the test list; null takes all.")
 
 
 Percent = Annotated[int, Field(ge=1, le=100)]
