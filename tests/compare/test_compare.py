@@ -274,10 +274,11 @@ def test_broken_rows_are_named(tmp_path: Path) -> None:
         open_scores("base", base.root)
 
 
-def test_a_report_of_a_hundred_rows_takes_seconds(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_twelve_arms_on_two_thousand_items_take_seconds(tmp_path: Path) -> None:
     arms = {f"arm{index}": 0.01 * index for index in range(12)}
     base, other = (open_scores(name, write_vlkd(tmp_path / name, arms, n=2000)) for name in ("base", "other"))
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(compare_revisions(base, [other], Choice()).rows) == 12
-    # 0.1 s a row on an idle core; the bound is for a busy one
-    assert time.perf_counter() - begun < 15
+    # 1.5 s on an idle core; the bound is for a slow one
+    assert time.process_time() - begun < 10
