@@ -1,0 +1,248 @@
+"""Parameters of `distill.mad`: MAD's options, its arms, and the grid of tasks, fractions and seeds.
+
+The equations behind them are in `vldistill.distill.mad.losses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from vldistill.params.arms import check_known, check_name, check_run, resolve
+from vldistill.params.base import Section
+from vldistill.params.training import Training
+
+Task = Literal["snli_ve", "vcr", "vqa"]
+TASKS: tuple[Task, ...] = ("snli_ve", "vcr", "vqa")
+StudentName = Literal["student", "student_gap0", "student_gap25", "student_gap50"]
+Target = Literal["cls", "selected", "both", "random", "argmin"]
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+
+class Teachers(Section):
+    """Weight of each teacher; one of weight 0 gives no target."""
+
+    clip_image: float = Field(1.0, ge=0, description="Weight of CLIP's vector of the image.")
+    clip_text: float = Field(1.0, ge=0, description="Weight of CLIP's vector of the text.")
+    language_model: float = Field(0.0, ge=0, description="Weight of the language model's vector of the text.")
+
+
+class Projections(Section):
+    """The heads P that bring student states into a teacher's space; only in training."""
+
+    kind: Literal["ridge", "trainable"] = Field(
+        "ridge",
+        description="`ridge` fits them on the student's own pre-training pairs and freezes them; `trainable` draws "
+        "them and trains them with the student, which lets them take up the alignment instead of the student.",
+    )
+    alpha: float = Field(0.001, gt=0, description="Ridge penalty, as a share of the number of pairs.")
+    pairs: int = Field(6000, ge=16, description="Pairs of phrase and image they are fitted on, at most.")
+
+
+class Confidence(Section):
+    """Weights w_m of each instance and teacher: p_m and p_S are what teacher and student give the right answer."""
+
+    kind: Literal["constant", "ratio", "p", "indicator", "equal_mean"] = Field(
+        "ratio",
+        description="`ratio` p_m / p_S up to `most`, `p` p_m, `indicator` 1 where p_m > p_S, `constant` the number "
+        "`value`, `equal_mean` the mean weight that the arm `equal_to` had.",
+    )
+    most: float = Field(2.0, gt=0, description="Largest weight w_max of `ratio`.")
+    value: float = Field(1.0, ge=0, description="The weight where it is `constant`.")
+    equal_to: str = Field("mad", description="The arm of the same task, subset and seed that `equal_mean` refers to.")
+    normalise: bool = Field(False, description="Divide an instance's weights by their mean over the teachers.")
+
+
+class TeacherHead(Section):
+    """The small classifier on frozen teacher features that gives p_m, fitted out of fold on the training subset."""
+
+    folds: int = Field(5, ge=2, description="Folds of the training subset, by image (VCR: by movie).")
+    hidden: int = Field(32, ge=0, description="Width of its hidden layer; 0 = none, a logistic regression.")
+    steps: int = Field(150, ge=1, description="Steps on the whole of the other folds.")
+    learning_rate: float = Field(0.01, gt=0, description="Learning rate of Adam.")
+    weight_decay: float = Field(0.001, ge=0, description="Weight decay.")
+
+
+class Adaptation(Section):
+    """Adaptive fine-tuning: a first stage that adapts the teacher's vectors on the training subset."""
+
+    steps: int = Field(0, ge=0, description="Its steps; 0 = there is no such stage.")
+    batch_size: int = Field(64, ge=2, description="Examples in a step.")
+    learning_rate: float = Field(0.001, gt=0, description="Learning rate of Adam.")
+    scale: float = Field(20.0, gt=0, description="Factor on cosines in its contrastive loss.")
+
+
+class Tuning(Section):
+    """What a sweep may look at, without touching dev or test."""
+
+    holdout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the training subset's images (VCR: movies) that are kept from training; each cell's "
+        "record tells the accuracy on them. 0 = train on all.",
+    )
+
+
+class MadOptions(Section):
+    """One MAD training: what an arm, a task or a fraction may override."""
+
+    student: StudentName = Field("student", description="The student that learns, by its name under `pretrain`.")
+    weight: float = Field(1.0, ge=0, description="Weight lambda of distillation; 0 = the task loss only.")
+    teachers: Teachers = Field(default_factory=Teachers, description="Weight of each teacher.")
+    target: Target = Field(
+        "selected",
+        description="Whose state is drawn to a teacher's vector: `cls` the [CLS] state, `selected` the text token and "
+        "the region that fit the other modality best (TS), `both`; `random` and `argmin` ones are controls.",
+    )
+    distance: Literal["l1", "mse", "cos"] = Field("cos", description="Distance D of unit vectors.")
+    projections: Projections = Field(default_factory=Projections, description="The heads P.")
+    confidence: Confidence = Field(default_factory=Confidence, description="Weights of instances (CW).")
+    head: TeacherHead = Field(default_factory=TeacherHead, description="Where p_m comes from.")
+    adapt: Adaptation = Field(default_factory=Adaptation, description="First stage on the teacher (AF).")
+    shuffle_targets: bool = Field(False, description="Give each instance another one's teacher vectors: a control.")
+    embeddings: Literal["own", "teacher"] = Field(
+        "own",
+        description="`teacher` starts the embeddings of words that the student never met from CLIP's vectors of them.",
+    )
+    projected_input: bool = Field(
+        False, description="Show the student the teacher's vectors as two more regions, in prediction too: a control."
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target that is spread over all answers.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of the student while it learns the task.")
+    most_answers: int = Field(3129, ge=2, description="VQA: answers that can be given, the most frequent ones.")
+    least_count: int = Field(1, ge=1, description="VQA: questions of the training subset an answer must fit.")
+    trained: float = Field(
+        1.0, gt=0, le=1, description="Share of `training.steps` that is trained, for baselines that are stopped early."
+    )
+    tuning: Tuning = Field(default_factory=Tuning, description="What a sweep may look at.")
+    training: Training = Field(
+        default_factory=lambda: Training.model_validate(
+            {"steps": 300, "learning_rate": 0.001, "warmup": 30, "checkpoint_every": 300}
+        ),
+        description="Length and optimiser of the training.",
+    )
+
+    @model_validator(mode="after")
+    def _teaches(self) -> Self:
+        teachers = self.teachers
+        if self.weight and not (teachers.clip_image or teachers.clip_text or teachers.language_model):
+            raise ValueError("teachers: at least one of clip_image, clip_text, language_model must be above 0")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """The steps that are trained."""
+        return max(1, round(self.trained * self.training.steps))
+
+
+NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
+ALONE: dict[str, Any] = {"weight": 0.0}
+ARMS: dict[str, dict[str, Any]] = {
+    "baseline": ALONE,
+    "nkd": NAIVE,
+    "mad": {},
+    "nkd_trainable": {**NAIVE, "projections": {"kind": "trainable"}},
+    "ts": {"confidence": {"kind": "constant"}},
+    "cw": {"target": "cls"},
+    "mad_af": {"adapt": {"steps": 100}},
+    "random_token": {"target": "random"},
+    "argmin_token": {"target": "argmin"},
+    "constant_weight": {"confidence": {"kind": "equal_mean"}},
+    "shuffled_targets": {"shuffle_targets": True},
+    "embeddings_init": {**ALONE, "embeddings": "teacher"},
+    "projected_input": {**ALONE, "projected_input": True},
+    "stopped_25": {**ALONE, "trained": 0.25},
+    "stopped_50": {**ALONE, "trained": 0.5},
+    "smoothed": {**ALONE, "label_smoothing": 0.2},
+    **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+    **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+}
+ACTIVE = list(ARMS)[:3]
+PER_TASK: dict[Task, dict[str, Any]] = {"vcr": {"training": {"batch_size": 16}}}
+
+
+class Extra(Section):
+    """A second, smaller grid: parts of the method and controls."""
+
+    arms: list[str] = Field(default_factory=lambda: list(ARMS)[3:], description="The arms that are run in it.")
+    tasks: list[Task] = Field(default_factory=lambda: ["snli_ve"], description="On these tasks.")
+    fractions: list[Percent] = Field(
+        default_factory=lambda: [10], description="And these training subsets, in percent."
+    )
+
+
+class Mad(MadOptions):
+    """MAD: the options of the arm `mad`, what others change in them, and which cells are run."""
+
+    per_task: dict[Task, dict[str, Any]] = Field(
+        default_factory=lambda: dict(PER_TASK),
+        description="Task -> the options it overrides, for all arms. A VCR example is four texts.",
+    )
+    per_fraction: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {"100": {"training": {"steps": 900}}},
+        description="Fraction in percent -> the options it overrides, for all arms; it goes over the task's.",
+    )
+    arms: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
+        description="Arm -> the options it overrides, over those of task and fraction.",
+    )
+    active: list[str] = Field(default_factory=lambda: list(ACTIVE), description="The arms that are run.")
+    tasks: list[Task] = Field(default_factory=lambda: list(TASKS), description="On these tasks.")
+    fractions: list[Percent] = Field(
+        default_factory=lambda: [10, 25, 100],
+        description="And these training subsets, in percent; `split.mad` makes them.",
+    )
+    extra: Extra = Field(default_factory=Extra, description="More arms, on a smaller grid.")
+    seeds: dict[str, int] = Field(default_factory=dict, description="Number of seeds of an arm.")
+    default_seeds: int = Field(3, gt=0, description="Number of seeds of an arm that `seeds` does not name.")
+    fraction_seeds: dict[str, int] = Field(
+        default_factory=dict, description='Least number of seeds by fraction, e.g. {"1": 5}: small subsets differ more.'
+    )
+
+    @field_validator("per_fraction", "fraction_seeds", mode="before")
+    @classmethod
+    def _keys_as_text(cls, value: Any) -> Any:
+        # YAML reads a bare 1 as a number
+        return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _arms_fit(self) -> Self:
+        check_known([*self.active, *self.extra.arms, *self.seeds], self.arms)
+        check_run(self.active, "active", self.seeds)
+        check_run(self.extra.arms, "extra.arms", {})
+        for arm in self.arms:
+            check_name(arm)
+            for task, fraction in self._overridden():
+                self._check_equal_to(arm, self.options_of(arm, task, fraction))
+        return self
+
+    def seeds_of(self, arm: str, fraction: int) -> int:
+        """Number of seeds of `arm` at a fraction in percent."""
+        return max(self.seeds.get(arm, self.default_seeds), self.fraction_seeds.get(str(fraction), 1))
+
+    def options_of(self, arm: str, task: Task, fraction: int) -> MadOptions:
+        """The complete options of `arm` on a task, at a fraction in percent."""
+        options = MadOptions.model_validate(self.model_dump(include=set(MadOptions.model_fields)))
+        for over, where in (
+            (self.per_task.get(task, {}), f"per_task.{task}"),
+            (self.per_fraction.get(str(fraction), {}), f"per_fraction.{fraction}"),
+            (self.arms[arm], f"arms.{arm}"),
+        ):
+            options = resolve(MadOptions, options.model_dump(), over, where)
+        return options
+
+    def _overridden(self) -> Iterator[tuple[Task, int]]:
+        """Every task with every fraction that the grids have or that has options of its own."""
+        fractions = {*self.fractions, *self.extra.fractions, *map(int, self.per_fraction)}
+        return ((task, fraction) for task in TASKS for fraction in sorted(fractions))
+
+    def _check_equal_to(self, arm: str, options: MadOptions) -> None:
+        if options.confidence.kind != "equal_mean":
+            return
+        other = options.confidence.equal_to
+        check_known([other], self.arms)
+        if other == arm or self.arms[other].get("confidence", {}).get("kind") == "equal_mean":
+            raise ValueError(f"arms.{arm}.confidence.equal_to: {other} has no weights of its own")

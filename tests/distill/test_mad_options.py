@@ -1,0 +1,109 @@
+"""The section `distill.mad`: overrides by task, fraction and arm, and the two grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vldistill.cells import MadCell, batches, mad_cells
+from vldistill.errors import InputError
+from vldistill.params import Params, parse
+
+
+def mad(**changes: Any) -> Any:
+    return parse({"distill": {"mad": changes}}).distill.mad
+
+
+def test_arm_goes_over_fraction_and_fraction_over_task() -> None:
+    options = mad(
+        weight=0.5,
+        per_task={"vcr": {"weight": 2.0, "training": {"batch_size": 16}}},
+        per_fraction={100: {"training": {"steps": 50}}},
+        arms={"mad": {}, "mine": {"training": {"steps": 70}, "distance": "l1"}},
+        active=["mad"],
+        extra={"arms": []},
+    )
+    plain = options.options_of("mad", "snli_ve", 10)
+    assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 64, 300)
+    there = options.options_of("mad", "vcr", 100)
+    assert (there.weight, there.training.batch_size, there.training.steps) == (2.0, 16, 50)
+    mine = options.options_of("mine", "vcr", 100)
+    assert (mine.training.batch_size, mine.training.steps, mine.distance) == (16, 70, "l1")
+
+
+def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch() -> None:
+    options = Params().distill.mad
+
+    def changed(arm: str, than: str) -> set[str]:
+        one, other = (options.options_of(name, "snli_ve", 10).model_dump() for name in (arm, than))
+        return {
+            f"{name}.{field}" if isinstance(one[name], dict) else name
+            for name in one
+            for field in (one[name] if isinstance(one[name], dict) else [""])
+            if (one[name][field] != other[name][field] if field else one[name] != other[name])
+        }
+
+    assert changed("nkd_trainable", "nkd") == {"projections.kind"}
+    assert changed("ts", "nkd") == {"target"} and changed("cw", "nkd") == {"confidence.kind"}
+    assert changed("mad", "ts") == {"confidence.kind"} and changed("mad", "cw") == {"target"}
+    assert changed("mad_af", "mad") == {"adapt.steps"}
+    assert changed("random_token", "mad") == changed("argmin_token", "mad") == {"target"}
+    assert changed("constant_weight", "mad") == {"confidence.kind"}
+    assert changed("shuffled_targets", "mad") == {"shuffle_targets"}
+    assert changed("embeddings_init", "baseline") == {"embeddings"}
+    assert changed("projected_input", "baseline") == {"projected_input"}
+    assert changed("stopped_25", "baseline") == {"trained"}
+    assert changed("smoothed", "baseline") == {"label_smoothing"}
+    assert changed("mad_gap25", "mad") == changed("baseline_gap25", "baseline") == {"student"}
+
+
+def test_default_grid() -> None:
+    cells = mad_cells(Params())
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 19 * 3
+    assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
+    assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
+    assert [cell for task in ("snli_ve", "vcr", "vqa") for cell in mad_cells(Params(), task) if cell.seed == 0] == [
+        cell for cell in cells if cell.seed == 0
+    ]
+    assert sum(map(len, batches(cells, 8))) == len(cells)
+
+
+def test_an_arm_comes_after_the_one_whose_weights_it_has() -> None:
+    names = [cell.name for cell in mad_cells(Params(), "snli_ve")]
+    assert names.index("constant_weight-f10-s1") > names.index("mad-f10-s1")
+
+
+def test_seeds_by_arm_and_by_fraction() -> None:
+    tree = {
+        "split": {"mad": {"fractions": [1, 10], "seeds": 3, "fraction_seeds": {1: 5}}},
+        "distill": {
+            "mad": {"fractions": [1, 10], "fraction_seeds": {1: 5}, "default_seeds": 1, "seeds": {"mad": 3}}
+            | {"active": ["baseline", "mad"], "tasks": ["vcr"], "extra": {"arms": []}, "per_fraction": {}}
+        },
+    }
+    counts: dict[tuple[int, str], int] = {}
+    for cell in mad_cells(parse(tree)):
+        counts[cell.fraction, cell.arm] = counts.get((cell.fraction, cell.arm), 0) + 1
+    assert counts == {(1, "baseline"): 5, (1, "mad"): 5, (10, "baseline"): 1, (10, "mad"): 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"mad": {"wheight": 1.0}}, "extra": {"arms": []}, "active": ["mad"]}, r"arms\.mad\.wheight.*weight"),
+        ({"per_task": {"vcr": {"target": "word"}}}, r"per_task\.vcr\.target"),
+        ({"per_fraction": {"10": {"trainin": {}}}}, r"per_fraction\.10\.trainin: .*nearest is training"),
+        ({"active": ["madd"]}, r"no arm called 'madd'; the nearest is mad"),
+        ({"extra": {"arms": ["ts", "ts"]}}, r"extra\.arms: an arm stands twice"),
+        ({"seeds": {"mad": 0}}, r"seeds\.mad"),
+        ({"confidence": {"equal_to": "constant_weight"}}, r"constant_weight has no weights of its own"),
+        ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),
+        ({"teachers": {"clip_image": 0.0, "clip_text": 0.0}}, "at least one of clip_image"),
+        ({"fractions": [5]}, "5 percent, which split.mad.fractions lacks"),
+        ({"seeds": {"ts": 4}}, r"4 seeds at 10 percent, split.mad 3 subsets: raise split.mad.seeds"),
+    ],
+)
+def test_wrong_options_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"(?is){message}"):
+        mad(**changes)
