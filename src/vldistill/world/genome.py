@@ -10,26 +10,36 @@ import random
 
 from vldistill.world.concepts import WORDS, Scene
 from vldistill.world.groups import CELLS, Figure, Group
-from vldistill.world.language import Words, article, draw_told
+from vldistill.world.language import GROUND_SLOTS, Words, article, draw_told
 
+OBJECT_SLOTS = ("count", "size", "color", "shape")
+KINDS = {
+    ("objects",): 0.4,
+    ("ground",): 0.2,
+    ("wall",): 0.1,
+    ("objects", "ground"): 0.15,
+    ("objects", "wall"): 0.15,
+}
+"""What a phrase about a scene speaks of -> its share."""
 CANONICAL = 0.5  # share of phrases in canonical words only
 GROUP_MENTIONS = 0.5  # share of the figures that a phrase about a whole group mentions
 
 
 def scene_phrase(scene: Scene, rng: random.Random) -> str:
-    """A phrase about the whole picture of a scene."""
+    """A phrase about the whole picture of a scene: its objects, the background, the wall, or the objects and one more.
+
+    Short phrases, so that many differ in one word: hard negatives for matching are found among them.
+    """
     words = Words(scene, rng, canonical=rng.random() < CANONICAL)
-    told = draw_told(rng, 0.6)
-    if not told & {"count", "size", "color", "shape"}:
-        told |= {rng.choice(("color", "shape"))}
-    ground = words.ground(told)
-    parts = [words.objects(told)]
-    if ground:
-        parts.append(f"{ground} background")
-    if "side" in told:
-        parts.append(f"wall on the {words['side']}")
-    rng.shuffle(parts)
-    return " , ".join(parts)
+    ground = words.ground(rng.choice((("tone",), ("pattern",), GROUND_SLOTS)))
+    told = frozenset(rng.sample(OBJECT_SLOTS, rng.choice((1, 2, 2, 3))))
+    parts = {
+        "objects": words.objects(told),
+        "ground": f"{ground} background",
+        "wall": f"wall on the {words['side']}",
+    }
+    kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+    return " , ".join(parts[part] for part in rng.sample(kind, len(kind)))
 
 
 def group_phrase(group: Group, rng: random.Random) -> str:
