@@ -19,15 +19,29 @@ from vldistill.images import open_images
 from vldistill.params import Params
 from vldistill.params.download import Download
 from vldistill.params.world import World as WorldParams
-from vldistill.records import read_captions, read_choices, read_questions, read_regions, read_texts
+from vldistill.records import (
+    read_captions,
+    read_choices,
+    read_entailments,
+    read_phrases,
+    read_questions,
+    read_regions,
+    read_texts,
+)
 
 # the sets that the rendered world has
-RENDERED = [name for name in SETS if name not in ("flickr30k", "snli_ve", "vcr", "vg", "vqa_cp")]
+RENDERED = [name for name in SETS if name != "vqa_cp"]
 READ = {
     **dict.fromkeys(("cc3m", "coco", "nocaps"), read_captions),
     **dict.fromkeys(("vqav2", "okvqa", "domains"), read_questions),
     **dict.fromkeys(("corpus", "reading", "summary"), read_texts),
+    "flickr30k": lambda folder: list(read_regions(folder).values()),
+    "snli_ve": read_entailments,
+    "vcr": read_choices,
+    "vg": read_phrases,
 }
+OF_IMAGES = ("cc3m", "coco", "nocaps", "flickr30k", "vcr", "vg")
+WITH_BOXES = ("coco", "flickr30k", "vcr", "vg")
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -36,13 +50,19 @@ def test_every_set_becomes_a_sound_artifact(params, tmp_path, name):
     assert folder == layout.download(tmp_path, name)
     manifest = verify(folder)
     records = READ[name](folder)
-    assert manifest["meta"]["records"] == len(records) > 0
-    assert ("images.zip" in manifest["files"]) == (name in ("cc3m", "coco", "nocaps"))
+    assert len(records) > 0 and manifest["meta"]["records"] == (0 if name == "flickr30k" else len(records))
+    assert ("images.zip" in manifest["files"]) == (name in OF_IMAGES)
+    assert ("regions.jsonl" in manifest["files"]) == (name in WITH_BOXES)
     assert read_json(layout.run_record(folder))["stage"] == "download"
     if "images.zip" in manifest["files"]:
         with open_images(folder) as images:
-            assert images.keys == sorted(record.image for record in records)
-            assert images.read(records[0].image).size == (48, 48)
+            assert images.keys == sorted({record.image for record in records})
+            if name in WITH_BOXES:
+                boxes = read_regions(folder)
+                assert list(boxes) == images.keys
+                assert all(images.read(key).size == (box.width, box.height) for key, box in boxes.items())
+            else:
+                assert images.read(records[0].image).size == (48, 48)
 
 
 def test_bytes_depend_on_the_parameters_only(params, tmp_path):
@@ -71,7 +91,8 @@ def test_no_evaluation_image_repeats_a_combination_seen_in_training(monkeypatch,
     from vldistill.world.scenes import DOMAINS, World
 
     drawn = {}
-    monkeypatch.setattr(writers, "_write_images", lambda world, scenes, name, paths: drawn.update({name: list(scenes)}))
+    monkeypatch.setattr(writers, "render", lambda scenes, params, name: drawn.update({name: list(scenes)}))
+    monkeypatch.setattr(writers, "write_pictures", lambda pictures, paths: None)
     world = World(WorldParams())
     writers.write_cc3m(world, tmp_path / "cc3m")
     writers.write_coco(world, tmp_path / "coco")

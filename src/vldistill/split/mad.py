@@ -129,10 +129,15 @@ def entailment_lists(params: Params, records: Sequence[EntailmentRecord]) -> Lis
     lists = _parts(params, "snli_ve", "image", units["train"], units["dev"], units["test"])
     by_id = {record.id: record for record in records}
     test = [by_id[identity] for identity in lists["test"]["ids"]]
+    found: dict[tuple[str, ...], list[str]] = {}
     for percent, seed in params.split.mad.subsets:
-        train = [by_id[identity] for identity in lists[low_shot_name(percent, seed)]["ids"]]
-        ids = hard([(r.hypothesis, r.label) for r in train], [(r.id, r.hypothesis, r.label) for r in test])
-        lists[low_shot_name(percent, seed, "hard")] = _part_of(lists["test"], ids, of="test", seed=seed)
+        chosen = tuple(sorted(lists[low_shot_name(percent, seed)]["ids"]))
+        if chosen not in found:  # the seeds of the whole training part differ in order only
+            train = [by_id[identity] for identity in chosen]
+            found[chosen] = hard(
+                [(r.hypothesis, r.label) for r in train], [(r.id, r.hypothesis, r.label) for r in test]
+            )
+        lists[low_shot_name(percent, seed, "hard")] = _part_of(lists["test"], found[chosen], of="test", seed=seed)
     return lists
 
 
