@@ -74,7 +74,7 @@ class World(Section):
         description="Chance that a simulated annotator gives a wrong answer; as many again use a synonym.",
     )
     cue: float = Field(
-        0.4,
+        0.25,
         ge=0,
         le=1,
         description="Chance that an SNLI-VE-style hypothesis opens with a favourite of its class: a cue to be fooled by.",

@@ -1,0 +1,170 @@
+"""SNLI-VE-style hypotheses, VCR-style questions and region descriptions: true where they say so, biased as planted."""
+
+from collections import Counter
+
+import pytest
+
+from tests.world.test_blind import blind_answers
+from vldistill.params.world import World as WorldParams
+from vldistill.world import entailment, genome, vcr
+from vldistill.world.concepts import SLOTS, VALUES, WORDS, plural
+from vldistill.world.groups import CELLS, draw_groups
+from vldistill.world.scenes import World
+
+PARAMS = WorldParams()
+WORD_OF = {
+    word: (slot, value)
+    for slot, values in WORDS.items()
+    for value, words in values.items()
+    for one in words
+    for word in ((one, plural(one)) if slot == "shape" else (one,))
+} | {"pair": ("count", "two"), "trio": ("count", "three")}
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(PARAMS)
+
+
+@pytest.fixture(scope="module")
+def hypotheses(world):
+    """(scene, hypothesis) of the train and test pools."""
+    return {
+        pool: [
+            (scene, entailment.hypothesis(scene, world.rng(pool, index, number), PARAMS.cue))
+            for index, scene in enumerate(world.scenes(pool, ("seen",), 1500, pool))
+            for number in range(3)
+        ]
+        for pool in ("train", "test")
+    }
+
+
+@pytest.fixture(scope="module")
+def items(world):
+    """(group, item) of the train and test pools."""
+    return {
+        pool: [
+            (group, item)
+            for index, group in enumerate(draw_groups(world, pool, 1200, pool))
+            for item in vcr.items(group, 2, world.rng(pool, index), PARAMS.tag_repeat)
+        ]
+        for pool in ("train", "test")
+    }
+
+
+def told(words):
+    """Slot -> value of all that a sentence tells; the side is the word after 'the wall is to the' or before 'wall'."""
+    return {WORD_OF[word][0]: WORD_OF[word][1] for word in words if word in WORD_OF}
+
+
+def test_hypotheses_are_true_or_false_as_their_label_says(hypotheses):
+    for scene, drawn in hypotheses["train"]:
+        said = told(drawn.text.split()[1:])
+        assert said
+        false = [slot for slot, value in said.items() if value != scene.value(slot)]
+        claimed = any(claim in drawn.text for claim in entailment.CLAIMS)
+        assert (len(false) == 1) == (drawn.label == "contradiction"), (scene, drawn)
+        if drawn.label != "contradiction":
+            assert claimed == (drawn.label == "neutral")
+
+
+def test_contradictions_are_wrong_in_every_slot_alike(hypotheses):
+    wrong = Counter(
+        slot
+        for scene, drawn in hypotheses["train"]
+        for slot, value in told(drawn.text.split()[1:]).items()
+        if value != scene.value(slot)
+    )
+    assert set(wrong) == set(SLOTS)
+
+
+def test_a_hypothesis_only_classifier_gains_what_was_planted(hypotheses):
+    (train, test) = ([drawn for _, drawn in hypotheses[pool]] for pool in ("train", "test"))
+    guesses = blind_answers([h.text for h in train], [h.label for h in train], [h.text for h in test])
+    right = 100 * sum(h.label == guess for h, guess in zip(test, guesses, strict=True)) / len(test)
+    majority = 100 * Counter(h.label for h in test).most_common(1)[0][1] / len(test)
+    assert 5 < right - majority < 25
+
+
+def test_without_claims_and_openings_a_hypothesis_tells_nothing(hypotheses):
+    def bare(drawn):
+        text = " ".join(drawn.text.split()[1:])
+        for claim in entailment.CLAIMS:
+            text = text.replace(f" {claim}", "")
+        return text
+
+    (train, test) = ([drawn for _, drawn in hypotheses[pool]] for pool in ("train", "test"))
+    guesses = blind_answers([bare(h) for h in train], [h.label for h in train], [bare(h) for h in test])
+    right = 100 * sum(h.label == guess for h, guess in zip(test, guesses, strict=True)) / len(test)
+    majority = 100 * Counter(h.label for h in test).most_common(1)[0][1] / len(test)
+    assert right < majority + 5
+
+
+def holds(group, asked, tokens):
+    """Whether what a choice says of its figures is true of the figures asked for."""
+    words = [token for token in tokens if isinstance(token, str)]
+    figures = [group.figures[number] for number in asked]
+    if "at" in words:
+        row, column = (WORD_OF[word][1] for word in words if WORD_OF.get(word, ("",))[0] == "side")
+        return all(CELLS[figure.cell] == (row, column) for figure in figures)
+    return all(figure.value(slot) == value for figure in figures for slot, value in told(words).items())
+
+
+def asked_for(item):
+    return next(token for token in item.question if isinstance(token, list))
+
+
+def test_of_four_choices_only_the_labelled_one_is_true(items):
+    for group, item in items["train"]:
+        asked = asked_for(item)
+        assert [holds(group, asked, choice) for choice in item.answers] == [
+            number == item.answer_label for number in range(4)
+        ]
+        # a rationale about two figures speaks of the first
+        about = asked[:1]
+        assert [holds(group, about, choice) for choice in item.rationales] == [
+            number == item.rationale_label for number in range(4)
+        ]
+
+
+def test_pronouns_are_as_frequent_in_right_and_wrong_choices(items):
+    def share(choices):
+        return sum(isinstance(choice[0], str) for choice in choices) / len(choices)
+
+    right = [item.answers[item.answer_label] for _, item in items["train"]]
+    wrong = [c for _, item in items["train"] for n, c in enumerate(item.answers) if n != item.answer_label]
+    assert abs(share(right) - share(wrong)) < 0.04
+
+
+def test_the_tag_cue_is_a_hint_and_no_more(items):
+    """Always choosing an answer that repeats the question's tag gains what was planted."""
+
+    def guess(item):
+        repeats = [number for number, choice in enumerate(item.answers) if choice[0] == asked_for(item)]
+        return 1 / len(repeats) if item.answer_label in repeats else 0.0 if repeats else 0.25
+
+    right = 100 * sum(guess(item) for _, item in items["test"]) / len(items["test"])
+    assert 30 < right < 50
+
+
+def test_region_descriptions_are_true(world):
+    for index, scene in enumerate(world.scenes("train", ("seen",), 300, "x")):
+        said = told(genome.scene_phrase(scene, world.rng("s", index)).replace("a pair of", "pair").split())
+        assert said and all(scene.value(slot) == value for slot, value in said.items())
+    for index, group in enumerate(draw_groups(world, "train", 300, "x")):
+        for tag, figure in enumerate(group.figures):
+            name, *words = genome.figure_phrase(figure, tag, world.rng("f", index, tag)).split()
+            looks, _, place = " ".join(words).partition("at the ")
+            assert name == f"[{tag}]" and (looks or place)
+            assert holds(group, [tag], looks.split()) and (not place or holds(group, [tag], ["at", *place.split()]))
+
+
+def test_half_of_the_phrases_use_canonical_words_only(world):
+    canonical = {words[0] for values in WORDS.values() for words in values.values()}
+    canonical |= {plural(word) for word in VALUES["shape"]}
+    phrases = [
+        genome.scene_phrase(scene, world.rng("s", index))
+        for index, scene in enumerate(world.scenes("train", ("seen",), 2000, "x"))
+    ]
+    plain = [all(word in canonical for word in phrase.split() if word in WORD_OF) for phrase in phrases]
+    assert 0.5 < sum(plain) / len(plain) < 0.75
