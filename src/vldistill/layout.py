@@ -43,6 +43,21 @@ def score_vlkd(root: str | Path) -> Path:
     return Path(root) / "results" / "evaluate" / "vlkd" / "score"
 
 
+def predict_mad(root: str | Path, task: str) -> Path:
+    """Predictions of MAD on one task."""
+    return Path(root) / "results" / "evaluate" / "mad" / "predict" / task
+
+
+def score_items_mad(root: str | Path, task: str) -> Path:
+    """Per-item scores of MAD on one task, a folder a subset."""
+    return Path(root) / "results" / "evaluate" / "mad" / "score" / "items" / task
+
+
+def scores_mad(root: str | Path, task: str) -> Path:
+    """The tidy rows of MAD's scores on one task."""
+    return Path(root) / "results" / "evaluate" / "mad" / "score" / f"scores-{task}.jsonl"
+
+
 def report(root: str | Path) -> Path:
     """The report page, its tables and plots."""
     return Path(root) / "results" / "report"

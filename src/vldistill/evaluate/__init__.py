@@ -31,3 +31,24 @@ def vlkd_score(params: Params, root: str | Path) -> Path:
     from vldistill.evaluate.score.run import vlkd_score as run
 
     return run(params, root)
+
+
+def mad_predict_batch(params: Params, root: str | Path, task: str, batch: int) -> Path:
+    """Predict one batch of a task's cells; see `vldistill.evaluate.mad.batch`."""
+    from vldistill.evaluate.mad.batch import mad_predict_batch as run
+
+    return run(params, root, task, batch)
+
+
+def mad_predict_gather(params: Params, root: str | Path, task: str) -> Path:
+    """Assemble ``results/evaluate/mad/predict/TASK/``; see `vldistill.evaluate.mad.batch`."""
+    from vldistill.evaluate.mad.batch import mad_predict_gather as run
+
+    return run(params, root, task)
+
+
+def mad_score(params: Params, root: str | Path, task: str) -> Path:
+    """Score a task's gathered predictions into ``results/evaluate/mad/score/``; see `vldistill.evaluate.mad.score`."""
+    from vldistill.evaluate.mad.score import mad_score as run
+
+    return run(params, root, task)

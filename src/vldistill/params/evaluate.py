@@ -154,7 +154,37 @@ class EvaluateVlkd(Section):
     level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
 
 
+class EvaluateMad(Section):
+    """Evaluation of MAD."""
+
+    split: Literal["test", "dev"] = Field(
+        "test",
+        description="Items evaluated; printed numbers come from test, with the shifted sets, tuning looks at dev only.",
+    )
+    batch_size: int = Field(256, ge=1, description="Texts that pass through the student at once.")
+    max_items: int = Field(
+        0, ge=0, description="At most this many items of each set (0 = all), the first in the order of the id list."
+    )
+    leaderboard: str = Field(
+        "",
+        description="Cell whose choices are also written as VCR's leaderboard file, e.g. `mad-f100-s0`: on the official "
+        "test part, which has no public labels. Empty: none.",
+    )
+    references: bool = Field(
+        True, description="Also score the majority and a classifier that is trained without the image."
+    )
+    blind_items: int = Field(
+        20000, ge=1, description="Items of the training subset that this classifier is trained on, at most."
+    )
+    vqa_variant: Literal["official", "official_2017", "evalai", "both"] = Field(
+        "official", description="VQA accuracy of the headline; all four variants are written."
+    )
+    resamples: int = Field(10000, ge=1, description="Bootstrap resamples (seeds; images or movies) for the intervals.")
+    level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+
+
 class Evaluate(Section):
     """Evaluation of the methods."""
 
     vlkd: EvaluateVlkd = Field(default_factory=EvaluateVlkd, description="VLKD.")
+    mad: EvaluateMad = Field(default_factory=EvaluateMad, description="MAD.")

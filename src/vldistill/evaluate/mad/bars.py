@@ -1,0 +1,98 @@
+"""The requirements on MAD, set before any test number was known.
+
+Low-shot (10 and 25 %), SNLI-VE and VCR: MAD minus baseline has its interval above zero after Holm, in domain and under
+shift; under shift it lies above the matched baseline; MAD minus naive distillation has its lower limit above -1 point.
+At full data, and on VQA throughout, MAD minus baseline has its lower limit above -1 point. Where the student has seen
+all synonyms, MAD's gain must vanish: its interval holds zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vldistill.evaluate.mad.statistics import Difference, Family, Matched, chief
+
+LOW_SHOT, FULL = (10, 25), 100
+CLAIMED, HARMLESS = ("snli_ve", "vcr"), "vqa"
+GAP_PLACE = chief("snli_ve", 10)
+MARGIN = -1.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One requirement.
+
+    Attributes:
+        name: dotted name.
+        asked: the requirement in words.
+        value, low, high: what was measured, in points, with its interval; None where it was not.
+        met: whether the requirement holds; None where it was not measured.
+    """
+
+    name: str
+    asked: str
+    value: float | None
+    low: float | None
+    high: float | None
+    met: bool | None
+
+
+def bars(
+    differences: Sequence[Difference],
+    matched: Sequence[Matched],
+    gap: Mapping[int, Sequence[Difference]],
+    *,
+    level: float = 0.95,
+) -> list[Bar]:
+    """The requirements with what was measured; those not measured stand there too."""
+    found = [bar for task in CLAIMED for fraction in LOW_SHOT for bar in _low_shot(task, fraction, differences, level)]
+    lines = {(one.task, one.fraction): one for one in matched}
+    for task in CLAIMED:
+        for fraction in LOW_SHOT:
+            line = lines.get((task, fraction))
+            asked = "under shift, MAD above the line through stopped and smoothed baselines: lower limit above 0"
+            found.append(_bar(f"{task}.f{fraction}.matched", asked, line, line.low > 0 if line else None))
+    unharmed = [(task, FULL) for task in CLAIMED] + [(HARMLESS, fraction) for fraction in (*LOW_SHOT, FULL)]
+    for task, fraction in unharmed:
+        for shifted in (False, True) if task == HARMLESS else (False,):
+            one = _find(differences, "gain", task, fraction, shifted=shifted)
+            asked = f"{_where(shifted)}, MAD minus baseline: lower limit above {MARGIN:g} point"
+            name = f"{task}.f{fraction}.{_side(shifted)}.not_worse"
+            found.append(_bar(name, asked, one, one.low > MARGIN if one else None))
+    none = next((one for one in gap.get(0, ()) if one.place == GAP_PLACE), None)
+    asked = "no synonym unknown to the student, MAD minus baseline: the interval holds 0"
+    found.append(_bar("gap.0", asked, none, none.low <= 0 <= none.high if none else None))
+    return found
+
+
+def _low_shot(task: str, fraction: int, differences: Sequence[Difference], level: float) -> Iterator[Bar]:
+    for shifted in (False, True):
+        start = f"{task}.f{fraction}.{_side(shifted)}"
+        gain = _find(differences, "gain", task, fraction, shifted=shifted)
+        asked = f"{_where(shifted)}, MAD minus baseline: lower limit above 0 and corrected p below {1 - level:.2g}"
+        yield _bar(f"{start}.gain", asked, gain, gain.low > 0 and gain.holm < 1 - level if gain else None)
+        naive = _find(differences, "over_naive", task, fraction, shifted=shifted)
+        asked = f"{_where(shifted)}, MAD minus naive distillation: lower limit above {MARGIN:g} point"
+        yield _bar(f"{start}.over_naive", asked, naive, naive.low > MARGIN if naive else None)
+
+
+def _find(
+    differences: Sequence[Difference], family: Family, task: str, fraction: int, *, shifted: bool
+) -> Difference | None:
+    place = chief(task, fraction, shifted=shifted)
+    return next((one for one in differences if one.family == family and one.place == place), None)
+
+
+def _bar(name: str, asked: str, measured: Difference | Matched | None, met: bool | None) -> Bar:
+    if measured is None:
+        return Bar(name, asked, None, None, None, None)
+    return Bar(name, asked, measured.value, measured.low, measured.high, met)
+
+
+def _side(shifted: bool) -> str:
+    return "shift" if shifted else "test"
+
+
+def _where(shifted: bool) -> str:
+    return "under shift" if shifted else "in domain"

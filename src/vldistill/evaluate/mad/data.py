@@ -1,0 +1,132 @@
+"""The items MAD's cells are evaluated on, task by task.
+
+A *set* is what is predicted, a *subset* what is scored: a part of a set's items, named by an id list. So the original
+wording beside a shifted number needs no prediction of its own.
+
+Predictions of a set are one JSON object an item, ``SET/CELL.jsonl``:
+
+    snli_ve   {id, prediction, scores: {label: probability}}
+    vcr       {id, scores: [4]}, on test and dev {id, scores: [4], rationale_scores: [4]}: probabilities of the choices
+    vqa       {id, prediction, score}: the answer and its probability; ``SET/CELL.json`` is the official results file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from vldistill import layout
+from vldistill.artifact import absence
+from vldistill.evaluate.data import listed
+from vldistill.records import (
+    ChoiceRecord,
+    EntailmentRecord,
+    QuestionRecord,
+    read_choices,
+    read_entailments,
+    read_questions,
+)
+from vldistill.split import MAD_TASKS
+from vldistill.split.mad import low_shot_name, rule_name
+from vldistill.split.pronouns import RULES
+
+MadRecord = EntailmentRecord | ChoiceRecord | QuestionRecord
+READERS: dict[str, Callable[[Path], Sequence[MadRecord]]] = {
+    "snli_ve": read_entailments,
+    "vcr": read_choices,
+    "vqa": read_questions,
+}
+DECIMALS = 6  # of predicted scores: below that they depend on the machine
+CHANGED_PRIORS = "vqa"  # its cells train on lists with changed priors
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What is scored: the items of the set ``of`` that the id list ``list`` names."""
+
+    name: str
+    of: str
+    list: str
+
+
+def subsets(task: str, split: str, fraction: int, seed: int) -> list[Subset]:
+    """The subsets a cell is scored on; on dev there is no shifted one."""
+    if split == "dev":
+        return [Subset("dev", "dev", "cp-dev" if task == CHANGED_PRIORS else "dev")]
+    if task == "snli_ve":
+        return [Subset("test", "test", "test"), Subset("hard", "test", low_shot_name(fraction, seed, "hard"))]
+    if task == "vqa":
+        return [Subset("iid", "iid", "cp-iid"), Subset("shift", "shift", "cp-shift")]
+    rules = [
+        Subset(name, of, rule_name(rule)) for rule in RULES for name, of in ((rule, rule), (f"{rule}_original", "test"))
+    ]
+    return [Subset("test", "test", "test"), *rules]
+
+
+def training_list(task: str, fraction: int, seed: int) -> str:
+    """The id list a cell is trained on."""
+    return low_shot_name(fraction, seed, "cp-train" if task == CHANGED_PRIORS else "train")
+
+
+def group_of(record: MadRecord) -> str:
+    """What may not be torn apart when items are resampled: the image, or VCR's movie."""
+    return record.movie if isinstance(record, ChoiceRecord) else record.image
+
+
+class MadData:
+    """The records of one task, each read once.
+
+    Args:
+        root: project root.
+        task: snli_ve, vcr or vqa.
+        split: ``test`` or ``dev``.
+        limit: at most this many items of each set; 0 = all.
+    """
+
+    def __init__(self, root: str | Path, task: str, split: str, limit: int = 0) -> None:
+        self.root, self.task, self.split, self.limit = Path(root), task, split, limit
+
+    @property
+    def folder(self) -> Path:
+        """The artifact of the task's records."""
+        return layout.download(self.root, MAD_TASKS[self.task])
+
+    @property
+    def absent(self) -> str | None:
+        """Why there are no records; None where there are."""
+        return absence(self.folder)
+
+    @cached_property
+    def records(self) -> Sequence[MadRecord]:
+        """All records, whatever their split."""
+        return READERS[self.task](self.folder)
+
+    @cached_property
+    def sets(self) -> dict[str, list[MadRecord]]:
+        """What is predicted: set -> records; VCR's rewritten ones stand in folders of their own."""
+        found: dict[str, list[MadRecord]] = {}
+        for subset in subsets(self.task, self.split, 0, 0):
+            if subset.name != subset.of:
+                continue
+            rewritten = subset.of in RULES
+            records = read_choices(self._list(subset.list).with_suffix("")) if rewritten else self.records
+            found[subset.of] = listed(records, self._list(subset.list), limit=self.limit)
+        return found
+
+    def subset(self, subset: Subset) -> list[MadRecord]:
+        """The records that are scored, in the order of their set."""
+        ids = {record.id for record in listed(self.records, self._list(subset.list))}
+        return [record for record in self.sets[subset.of] if record.id in ids]
+
+    def training(self, fraction: int, seed: int) -> list[MadRecord]:
+        """The training subset of a cell."""
+        return self.named(training_list(self.task, fraction, seed))
+
+    def named(self, name: str) -> list[MadRecord]:
+        """The records an id list names."""
+        return listed(self.records, self._list(name))
+
+    def _list(self, name: str) -> Path:
+        return layout.split(self.root, self.task, name)

@@ -1,0 +1,56 @@
+"""Reasons not to trust the headline: negative controls that work, or that nobody ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM, Difference, Mean
+
+SHUFFLED = "shuffled_targets"
+EXPLAINED = {
+    "embeddings_init": "starting from the teacher's word vectors",
+    "projected_input": "giving the projected teacher features as input",
+}
+"""Controls that may explain the gain without distillation -> what they do."""
+
+
+def doubts(
+    means: Sequence[Mean], differences: Sequence[Difference], gap: Mapping[int, Sequence[Difference]]
+) -> list[str]:
+    """Sentences, each a reason; none where every negative control fails as it should."""
+    found = []
+    by_pair = {(one.family, one.place, one.arm, one.other): one for one in differences}
+    gains = [one for one in differences if one.family == "gain" and one.low > 0]
+    for gain in gains:
+        where = f"{gain.place.task} at {gain.place.fraction} %, {gain.place.subset}"
+        real = by_pair.get(("effects", gain.place, METHOD_ARM, SHUFFLED))
+        if real and real.low <= 0:
+            found.append(f"{where}: with another item's teacher targets MAD is not shown to be worse.")
+        shuffled = by_pair.get(("arms", gain.place, SHUFFLED, BASELINE))
+        if shuffled and shuffled.low > 0:
+            found.append(f"{where}: another item's teacher targets are better than none.")
+        for arm, what in EXPLAINED.items():
+            other = by_pair.get(("effects", gain.place, METHOD_ARM, arm))
+            if other and other.low <= 0:
+                found.append(f"{where}: {what} is not shown to be worse than MAD, and may explain its gain.")
+    if gains and not any(one.arm == SHUFFLED for one in differences if one.family == "arms"):
+        found.append("No arm with another item's teacher targets was run.")
+    found += _blind(means)
+    found += [
+        f"{one.place.task} at {one.place.fraction} %, {one.place.subset}: MAD gains {one.value:+.1f} points where the "
+        "student has seen every synonym, and there is nothing to teach."
+        for one in gap.get(0, ())
+        if one.low > 0
+    ]
+    return found
+
+
+def _blind(means: Sequence[Mean]) -> list[str]:
+    """MAD against the classifier that sees no image."""
+    values = {(one.place, one.arm): one for one in means}
+    return [
+        f"{place.task} at {place.fraction} %, {place.subset}: MAD ({mad.value:.1f} %) is not above a classifier that "
+        f"sees no image ({blind.value:.1f} %)."
+        for (place, arm), mad in values.items()
+        if arm == METHOD_ARM and (blind := values.get((place, "blind"))) and mad.seed_low <= blind.value
+    ]

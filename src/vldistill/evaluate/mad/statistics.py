@@ -1,0 +1,292 @@
+"""The statistics of MAD's evaluation: means, paired differences, the matched baseline under shift, the gap-size curve.
+
+Everything is a function of per-item scores and the same on every run. Seeds vary the training subset, initialisation
+and order; what comes out is conditional on one world and one teacher. Accuracies are in percent, differences in points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vldistill.evaluate.mad.tables import Place, Results, Table
+from vldistill.stats import RESAMPLES, Paired, Shift, above_line, holm, paired_difference, seed_interval
+
+BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"
+IN_DOMAIN = {"snli_ve": "test", "vcr": "test", "vqa": "iid"}
+SHIFTED = {"snli_ve": "hard", "vcr": "rules", "vqa": "shift"}
+UNSHIFTED = {"snli_ve": "test", "vcr": "rules_original", "vqa": "iid"}
+"""What a shifted subset is held against: the original wording of the same items, where there is one."""
+CHIEF = {"snli_ve": "accuracy", "vcr": "Q->A", "vqa": "official"}
+MORE: dict[str, tuple[tuple[str, str], ...]] = {
+    "snli_ve": (),
+    "vcr": (
+        ("test", "QA->R"),
+        ("test", "Q->AR"),
+        ("rules_original", "Q->A"),
+        ("singular", "Q->A"),
+        ("singular_original", "Q->A"),
+        ("plural", "Q->A"),
+        ("plural_original", "Q->A"),
+    ),
+    "vqa": (("iid", "both"), ("shift", "both")),
+}
+"""Task -> further subsets and metrics that are printed, but are not what is claimed."""
+MATCHED = (BASELINE, "stopped_25", "stopped_50", "smoothed")
+"""The baseline at several in-domain accuracies."""
+GAPS = {
+    0: ("mad_gap0", "baseline_gap0"),
+    25: ("mad_gap25", "baseline_gap25"),
+    50: ("mad_gap50", "baseline_gap50"),
+    100: (METHOD_ARM, BASELINE),
+}
+"""Percent of the synonyms that the student has not seen -> MAD and baseline on a student of that kind."""
+EFFECTS = (
+    ("ts", NAIVE, "choosing tokens instead of [CLS]"),
+    ("cw", NAIVE, "weighting by confidence"),
+    (METHOD_ARM, "cw", "choosing tokens instead of [CLS], on top of weights by confidence"),
+    (METHOD_ARM, "ts", "weighting by confidence, on top of chosen tokens"),
+    (METHOD_ARM, "random_token", "choosing the best token instead of any"),
+    (METHOD_ARM, "argmin_token", "choosing the best token instead of the worst"),
+    (METHOD_ARM, "constant_weight", "weighting by confidence instead of a constant of the same mean"),
+    ("mad_af", METHOD_ARM, "adapting the teacher first"),
+    (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
+    (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
+    (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
+    (NAIVE, "nkd_trainable", "projections fitted before instead of trained along"),
+)
+"""Arm, its control, and what the difference is the effect of."""
+ARMS_OF_EFFECTS = {arm for pair in EFFECTS for arm in pair[:2]}
+
+Family = Literal["gain", "over_naive", "effects", "arms", "more"]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """What an arm scores at a place.
+
+    Attributes:
+        value: mean over seeds.
+        seed_low, seed_high: Student's t interval over seeds; both are the value where there is one seed.
+        low, high: two-level bootstrap interval (seeds; images or movies).
+    """
+
+    place: Place
+    arm: str
+    value: float
+    seed_low: float
+    seed_high: float
+    low: float
+    high: float
+    seeds: int
+    groups: int
+    items: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Arm minus other on the same seeds and items.
+
+    Attributes:
+        family: the comparisons that Holm's correction is made over.
+        p: two-sided, of the two-level bootstrap; `holm` is the same, corrected.
+        wins, ties, losses: items by their mean over seeds.
+        about: what the difference is the effect of; empty where the names say it.
+    """
+
+    place: Place
+    arm: str
+    other: str
+    family: Family
+    value: float
+    low: float
+    high: float
+    p: float
+    holm: float
+    wins: int
+    ties: int
+    losses: int
+    seeds: int
+    groups: int
+    items: int
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """MAD under shift against the line through the baseline's points (`vldistill.stats.above_line`).
+
+    Attributes:
+        value: shifted mean minus the line, with its interval.
+        in_domain, shifted: MAD's means.
+        line: the line at MAD's in-domain mean.
+        extrapolated: MAD's in-domain mean lies outside the baseline's points.
+        points: baseline's arm, in-domain and shifted mean.
+    """
+
+    task: str
+    fraction: int
+    value: float
+    low: float
+    high: float
+    p: float
+    in_domain: float
+    shifted: float
+    line: float
+    extrapolated: bool
+    points: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How intervals are drawn."""
+
+    resamples: int = RESAMPLES
+    level: float = 0.95
+
+
+def chief(task: str, fraction: int, *, shifted: bool = False) -> Place:
+    """The place of a task's chief score, in domain or under shift."""
+    return Place(task, fraction, (SHIFTED if shifted else IN_DOMAIN)[task], CHIEF[task])
+
+
+def places(results: Results, tasks: Sequence[str]) -> list[Place]:
+    """All places, chief ones first."""
+    found = []
+    for task in tasks:
+        for fraction in results.fractions(task):
+            found += [chief(task, fraction), chief(task, fraction, shifted=True)]
+            found += [Place(task, fraction, subset, metric) for subset, metric in MORE[task]]
+    return found
+
+
+def means(results: Results, where: Sequence[Place], draw: Draw) -> list[Mean]:
+    """What each arm scores at each place."""
+    return [_mean(results, place, arm, draw) for place in where for arm in results.arms(place)]
+
+
+def _mean(results: Results, place: Place, arm: str, draw: Draw) -> Mean:
+    tables = results.tables(place, [arm])
+    assert tables is not None
+    (table,) = tables
+    over_seeds = seed_interval(table.means, level=draw.level)
+    both = _paired(table, np.zeros_like(table.even), draw).difference
+    low, high = over_seeds.low, over_seeds.high
+    return Mean(place, arm, over_seeds.mean, low, high, both.low, both.high, len(table.seeds), both.n, table.items)
+
+
+def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Difference]:
+    """Every comparison that is made, with p corrected within its family.
+
+    - gain: MAD minus baseline at the chief places; over_naive: MAD minus naive distillation there.
+    - effects: every part of MAD against its control (`EFFECTS`), at the chief places.
+    - arms: every other arm minus the baseline, at the chief places.
+    - more: MAD minus baseline at all other places.
+    """
+    asked: list[tuple[Family, Place, str, str, str]] = []
+    for place in places(results, tasks):
+        arms = results.arms(place)
+        if place.metric != CHIEF[place.task] or place.subset not in (IN_DOMAIN[place.task], SHIFTED[place.task]):
+            asked.append(("more", place, METHOD_ARM, BASELINE, ""))
+            continue
+        asked.append(("gain", place, METHOD_ARM, BASELINE, ""))
+        asked.append(("over_naive", place, METHOD_ARM, NAIVE, ""))
+        asked += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
+        asked += [("arms", place, arm, BASELINE, "") for arm in arms if arm not in (METHOD_ARM, BASELINE)]
+    found = [made for one in asked if (made := _difference(results, *one, draw)) is not None]
+    corrected: dict[int, float] = {}
+    for family in {made.family for made in found}:
+        corrected |= holm({number: made.p for number, made in enumerate(found) if made.family == family})
+    return [replace(made, holm=corrected[number]) for number, made in enumerate(found)]
+
+
+def _difference(
+    results: Results, family: Family, place: Place, arm: str, other: str, about: str, draw: Draw
+) -> Difference | None:
+    tables = results.tables(place, [arm, other])
+    if tables is None:
+        return None
+    first, second = tables
+    paired = _paired(first, second.even, draw)
+    # the even tables also hold items that a seed does not have; they neither win nor lose
+    per_item = np.nanmean(first.values - second.values, axis=0)
+    return Difference(
+        place=place,
+        arm=arm,
+        other=other,
+        family=family,
+        value=paired.difference.mean,
+        low=paired.difference.low,
+        high=paired.difference.high,
+        p=paired.p,
+        holm=paired.p,
+        wins=int((per_item > 0).sum()),
+        ties=int((per_item == 0).sum()),
+        losses=int((per_item < 0).sum()),
+        seeds=len(first.seeds),
+        groups=paired.groups,
+        items=first.items,
+        about=about,
+    )
+
+
+def _paired(table: Table, other: NDArray[np.float64], draw: Draw) -> Paired:
+    return paired_difference(table.even, other, table.groups, resamples=draw.resamples, level=draw.level)
+
+
+def matched(results: Results, tasks: Sequence[str], draw: Draw) -> list[Matched]:
+    """MAD against the matched baseline at every size where the baseline has two points or more."""
+    asked = [(task, fraction) for task in tasks for fraction in results.fractions(task)]
+    return [made for task, fraction in asked if (made := _matched(results, task, fraction, draw)) is not None]
+
+
+def _matched(results: Results, task: str, fraction: int, draw: Draw) -> Matched | None:
+    plain, shifted = (Place(task, fraction, where[task], CHIEF[task]) for where in (UNSHIFTED, SHIFTED))
+    there = set(results.arms(plain)) & set(results.arms(shifted))
+    arms = [arm for arm in MATCHED if arm in there]
+    if METHOD_ARM not in there or len(arms) < 2:
+        return None
+    sides = [results.tables(place, [METHOD_ARM, *arms]) for place in (plain, shifted)]
+    if sides[0] is None or sides[1] is None or sides[0][0].seeds != sides[1][0].seeds:
+        return None
+    models = [Shift(one.even, other.even) for one, other in zip(*sides, strict=True)]
+    points = [(float(one.means.mean()), float(other.means.mean())) for one, other in zip(*sides, strict=True)]
+    if len({x for x, _ in points[1:]}) < 2:
+        return None
+    groups = [side[0].groups for side in sides if side is not None]
+    found = above_line(models[0], models[1:], *groups, resamples=draw.resamples, level=draw.level)
+    return Matched(
+        task=task,
+        fraction=fraction,
+        value=found.above.mean,
+        low=found.above.low,
+        high=found.above.high,
+        p=found.p,
+        in_domain=found.in_domain,
+        shifted=found.shifted,
+        line=found.line,
+        extrapolated=found.extrapolated,
+        points=tuple((arm, x, y) for arm, (x, y) in zip(arms, points[1:], strict=True)),
+    )
+
+
+def gap_curve(results: Results, tasks: Sequence[str], draw: Draw) -> dict[int, list[Difference]]:
+    """MAD's gain at each chief place by the share of the synonyms that the student has not seen, in percent.
+
+    The places are those where MAD was run on a student that has seen more than the usual one.
+    """
+    curve: dict[int, list[Difference]] = {share: [] for share in GAPS}
+    for place in places(results, tasks):
+        if place.metric != CHIEF[place.task] or place.subset not in (IN_DOMAIN[place.task], SHIFTED[place.task]):
+            continue
+        found = {
+            share: _difference(results, "arms", place, arm, other, "", draw) for share, (arm, other) in GAPS.items()
+        }
+        if any(made for share, made in found.items() if share < 100):
+            for share, made in found.items():
+                curve[share] += [made] if made else []
+    return curve

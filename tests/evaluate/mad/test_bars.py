@@ -1,0 +1,80 @@
+"""Bars and doubts on scores by recipe."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.evaluate.mad.results import results
+from vldistill.evaluate.mad.bars import CLAIMED, LOW_SHOT, bars
+from vldistill.evaluate.mad.statistics import Draw
+from vldistill.evaluate.mad.summary import Summary, summarise
+
+DRAW = Draw(resamples=400)
+TASKS = ("snli_ve", "vcr", "vqa")
+BASE = {
+    "baseline": {"test": 0.4, "hard": 0.3, "singular": 0.3, "plural": 0.3, "shift": 0.3},
+    "stopped_50": {"test": 0.3, "hard": 0.25, "singular": 0.25, "plural": 0.25, "shift": 0.2},
+    "nkd": {"test": 0.5, "hard": 0.45, "singular": 0.45, "plural": 0.45},
+}
+GOOD = {"test": 0.6, "hard": 0.7, "singular": 0.8, "plural": 0.8, "shift": 0.5}
+SHUFFLED = {"shuffled_targets": {"test": 0.35, "hard": 0.25, "singular": 0.3, "plural": 0.3, "shift": 0.3}}
+GAP = {"baseline_gap0": {"test": 0.7}, "mad_gap0": {"test": 0.7}}
+
+
+def summary(rates, tasks=TASKS, fractions=(10, 25, 100)) -> Summary:
+    return summarise(results(rates, tasks=tasks, fractions=fractions), tasks, DRAW)
+
+
+def test_all_bars_are_met_by_a_method_that_works():
+    made = summary({**BASE, "mad": GOOD, **SHUFFLED, **GAP})
+    assert {bar.met for bar in made.bars} == {True}
+    assert made.doubts == []
+    names = [bar.name for bar in made.bars]
+    assert len(set(names)) == len(names)
+    assert {
+        f"{task}.f{fraction}.{side}.gain" for task in CLAIMED for fraction in LOW_SHOT for side in ("test", "shift")
+    } <= set(names)
+    assert "vqa.f25.shift.not_worse" in names
+    assert "snli_ve.f100.test.not_worse" in names
+
+
+def test_a_method_that_does_nothing_meets_only_what_asks_for_no_harm():
+    made = summary({**BASE, "mad": BASE["baseline"], **SHUFFLED, **GAP})
+    for bar in made.bars:
+        asked_for_harmless = bar.name.endswith("not_worse") or bar.name == "gap.0"
+        assert bar.met is asked_for_harmless, bar
+    assert made.doubts == []
+
+
+def test_a_method_that_harms_meets_no_bar_but_the_gap():
+    made = summary({**BASE, "mad": {"test": 0.1}, **SHUFFLED})
+    assert {bar.met for bar in made.bars if bar.name != "gap.0" and "matched" not in bar.name} == {False}
+
+
+def test_what_was_not_run_stands_among_the_bars_without_a_verdict():
+    made = bars([], [], {})
+    assert {bar.met for bar in made} == {None}
+    partly = summary({"baseline": {"test": 0.4}, "mad": {"test": 0.6}}, ["snli_ve"], (10,)).bars
+    assert [bar.name for bar in made] == [bar.name for bar in partly]
+    assert [bar.name for bar in partly if bar.met is not None] == ["snli_ve.f10.test.gain", "snli_ve.f10.shift.gain"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "words"),
+    [
+        ({"shuffled_targets": {"test": 0.6}}, ("not shown to be worse", "better than none")),
+        ({"embeddings_init": {"test": 0.6}}, ("teacher's word vectors",)),
+        ({"projected_input": {"test": 0.65}}, ("projected teacher features",)),
+        ({"baseline_gap0": {"test": 0.4}, "mad_gap0": {"test": 0.6}}, ("nothing to teach",)),
+        ({"blind": {"test": 0.6}}, ("sees no image",)),
+        ({}, ("No arm with another item's",)),
+    ],
+)
+def test_a_control_that_works_raises_a_doubt(arms, words):
+    silent = {} if not words[0].startswith("No arm") else None
+    rates = {"baseline": {"test": 0.4}, "mad": {"test": 0.6}, **(SHUFFLED if silent is not None else {}), **arms}
+    found = summary(rates, ["snli_ve"], (10,)).doubts
+    for word in words:
+        assert any(word in sentence for sentence in found), found
+    if arms and "shuffled_targets" not in arms:
+        assert not any("not shown to be worse." in sentence for sentence in found)

@@ -1,0 +1,169 @@
+"""MAD's statistics on scores by recipe: they find what was put in, and say when they cannot."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from tests.evaluate.mad.results import results
+from vldistill.errors import InputError
+from vldistill.evaluate.mad.statistics import (
+    ARMS_OF_EFFECTS,
+    Draw,
+    Place,
+    chief,
+    differences,
+    gap_curve,
+    matched,
+    means,
+    places,
+)
+from vldistill.evaluate.mad.summary import headline, summarise
+from vldistill.evaluate.mad.tables import Items, Results, Table
+from vldistill.params.mad import ARMS
+
+DRAW = Draw(resamples=400)
+TEST, HARD = chief("snli_ve", 10), chief("snli_ve", 10, shifted=True)
+WELL = {
+    "baseline": {"test": 0.5, "hard": 0.3},
+    "nkd": {"test": 0.55, "hard": 0.35},
+    "mad": {"test": 0.7, "hard": 0.5},
+    "shuffled_targets": {"test": 0.45, "hard": 0.28},
+}
+
+
+def find(found, family, place, arm, other):
+    (one,) = [d for d in found if (d.family, d.place, d.arm, d.other) == (family, place, arm, other)]
+    return one
+
+
+def test_a_table_with_gaps_has_the_means_of_the_items_there_are():
+    values = np.array([[100.0, 0.0, np.nan, 100.0], [np.nan, 0.0, 0.0, 100.0]])
+    table = Table((0, 1), ("a", "b", "c", "d"), ("a", "b", "c", "d"), values)
+    assert table.means == pytest.approx([200 / 3, 100 / 3])
+    assert table.even.mean(axis=1) == pytest.approx(table.means)
+    assert table.items == 3
+
+
+def test_the_interval_of_a_part_of_the_items_is_that_of_a_bootstrap_of_the_part():
+    """The linearised table against resampling the ratio itself."""
+    found = results({"mad": {"test": 0.5, "hard": 0.4}}, scale=4)
+    (table,) = found.tables(HARD, ["mad"])
+    (mean,) = [m for m in means(found, [HARD], Draw(resamples=2000)) if m.arm == "mad"]
+    rng = np.random.default_rng(1)
+    members = [np.array(table.groups) == group for group in dict.fromkeys(table.groups)]
+    sums = np.array([[np.nansum(row[member]) for member in members] for row in table.values])
+    counts = np.array([[np.isfinite(row[member]).sum() for member in members] for row in table.values])
+    drawn = []
+    for _ in range(2000):
+        weights = np.bincount(rng.integers(0, len(members), len(members)), minlength=len(members))
+        seeds = rng.integers(0, len(sums), len(sums))
+        drawn.append(((sums * weights).sum(axis=1) / (counts * weights).sum(axis=1))[seeds].mean())
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert mean.value == pytest.approx(table.means.mean())
+    assert (mean.low, mean.high) == pytest.approx((low, high), abs=0.5)
+
+
+def test_a_gain_is_found_with_its_interval_and_corrected_within_its_family():
+    found = differences(results(WELL), ["snli_ve"], DRAW)
+    gain = find(found, "gain", TEST, "mad", "baseline")
+    assert gain.low < gain.value < gain.high
+    assert gain.low > 5
+    assert gain.losses == 0, "arms are right on nested sets"
+    assert (gain.seeds, gain.groups, gain.items) == (3, 100, 300)
+    assert gain.p <= gain.holm
+    family = [d for d in found if d.family == "gain"]
+    assert max(d.holm for d in family) <= len(family) * max(d.p for d in family)
+    assert find(found, "arms", HARD, "nkd", "baseline").value == pytest.approx(5, abs=5)
+    assert find(found, "effects", TEST, "mad", "shuffled_targets").about
+    assert not [d for d in found if d.arm == "ts"], "arms that were not run are not compared"
+
+
+def test_items_that_a_seed_does_not_have_neither_win_nor_lose():
+    found = differences(results(WELL), ["snli_ve"], DRAW)
+    gain = find(found, "gain", HARD, "mad", "baseline")
+    (table,) = results(WELL).tables(HARD, ["mad"])
+    assert gain.wins + gain.ties + gain.losses == len(table.ids)
+    assert gain.losses == 0
+    assert gain.items == 120
+
+
+def test_rules_of_vcr_are_pooled_and_also_told_apart():
+    rates = {
+        "baseline": {"test": 0.5, "singular": 0.3, "plural": 0.1},
+        "mad": {"test": 0.6, "singular": 0.4, "plural": 0.5},
+    }
+    found = differences(results(rates, tasks=("vcr",)), ["vcr"], DRAW)
+    pooled = find(found, "gain", Place("vcr", 10, "rules", "Q->A"), "mad", "baseline")
+    parts = [find(found, "more", Place("vcr", 10, part, "Q->A"), "mad", "baseline") for part in ("singular", "plural")]
+    assert pooled.items == sum(part.items for part in parts) == 120
+    assert pooled.value == pytest.approx(sum(part.value * part.items for part in parts) / 120)
+
+
+def test_every_effect_is_of_arms_that_exist():
+    assert set(ARMS) >= ARMS_OF_EFFECTS
+
+
+def test_what_lies_on_the_baseline_line_is_not_above_it():
+    line = {
+        "baseline": {"test": 0.6, "hard": 0.4},
+        "stopped_50": {"test": 0.5, "hard": 0.3},
+        "stopped_25": {"test": 0.4, "hard": 0.2},
+    }
+    (on,) = matched(results({**line, "mad": {"test": 0.55, "hard": 0.35}}, scale=3), ["snli_ve"], DRAW)
+    assert on.low < 0 < on.high
+    assert not on.extrapolated
+    (above,) = matched(results({**line, "mad": {"test": 0.65, "hard": 0.65}}, scale=3), ["snli_ve"], DRAW)
+    assert above.low > 0
+    assert above.extrapolated
+    assert [arm for arm, _, _ in above.points] == ["baseline", "stopped_25", "stopped_50"]
+    assert matched(results(WELL), ["snli_ve"], DRAW) == [], "one baseline point makes no line"
+
+
+def test_the_gap_curve_has_the_usual_student_as_its_end():
+    rates = {**WELL, "baseline_gap0": {"test": 0.7}, "mad_gap0": {"test": 0.7}}
+    curve = gap_curve(results(rates, fractions=(10, 25)), ["snli_ve"], DRAW)
+    assert {share: len(found) for share, found in curve.items()} == {0: 4, 25: 0, 50: 0, 100: 4}
+    assert all(one.value == 0 for one in curve[0])
+    plain = gap_curve(results(WELL), ["snli_ve"], DRAW)
+    assert not any(plain.values()), "no curve where there is one point"
+
+
+def test_arms_scored_on_other_items_are_not_compared():
+    found = results(WELL)
+    broken = dict(found._files)
+    one = broken["snli_ve", "test", "mad", 10, 1]
+    ids = ("other", *one.ids[1:])
+    broken["snli_ve", "test", "mad", 10, 1] = Items(ids, one.groups, one.scores)
+    with pytest.raises(InputError, match="other items at seed 1"):
+        Results(broken).tables(TEST, ["baseline", "mad"])
+
+
+def test_common_seeds_are_compared():
+    found = results(WELL)
+    fewer = {key: items for key, items in found._files.items() if key[2] != "mad" or key[4] < 2}
+    gain = find(differences(Results(fewer), ["snli_ve"], DRAW), "gain", TEST, "mad", "baseline")
+    assert gain.seeds == 2
+
+
+def test_the_summary_is_the_same_every_time_and_its_headline_is_small():
+    found = results(WELL, tasks=("snli_ve", "vcr", "vqa"), fractions=(10, 25, 100))
+    first, second = (summarise(found, ["snli_ve", "vcr", "vqa"], DRAW) for _ in range(2))
+    assert first == second
+    numbers = headline(first)
+    assert set(numbers) == {"snli_ve", "vcr", "vqa", "mad_bars"}
+    assert set(numbers["vcr"]) == {"gain", "shift_gain"}
+    assert len(places(found, ["vcr"])) == 3 * 9
+    assert numbers["mad_bars"]["held"] <= numbers["mad_bars"]["measured"]
+
+
+@pytest.mark.slow
+def test_a_hundred_comparisons_take_seconds():
+    arms = {f"arm{number}": {"test": 0.4 + number / 200} for number in range(16)}
+    found = results({**WELL, **arms}, tasks=("snli_ve", "vcr", "vqa"), scale=8)
+    started = time.process_time()
+    made = differences(found, ["snli_ve", "vcr", "vqa"], Draw())
+    assert len(made) > 100
+    assert time.process_time() - started < 20
