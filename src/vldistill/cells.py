@@ -54,6 +54,11 @@ class MadCell:
         """The folder name of the cell's results, below the task's."""
         return f"{self.arm}-f{self.fraction}-s{self.seed}"
 
+    @property
+    def subset(self) -> str:
+        """The name of its training subset among the task's lists; VQA's are those with changed answer priors."""
+        return f"{'cp-train' if self.task == 'vqa' else 'train'}-{self.fraction}-s{self.seed}"
+
 
 def mad_cells(params: Params, task: str | None = None) -> list[MadCell]:
     """The cells of MAD on one task or on all: the grid of the active arms and the extra one, seed by seed.

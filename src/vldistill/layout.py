@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 PARAMS = "params.yaml"
+TEXTS = "texts"
+"""The name of an encoder's features of all texts that teach a student, in the place of a data set's."""
 
 
 def download(root: str | Path, dataset: str) -> Path:
@@ -31,6 +33,11 @@ def split(root: str | Path, task: str, name: str) -> Path:
 def distill_vlkd(root: str | Path) -> Path:
     """All distilled VLKD models, a folder ``ARM-sSEED`` each."""
     return Path(root) / "results" / "distill" / "vlkd"
+
+
+def distill_mad(root: str | Path, task: str) -> Path:
+    """All MAD models of a task, a folder ``ARM-fFRACTION-sSEED`` each."""
+    return Path(root) / "results" / "distill" / "mad" / task
 
 
 def predict_vlkd(root: str | Path) -> Path:

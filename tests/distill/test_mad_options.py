@@ -48,8 +48,8 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("ts", "nkd") == {"target"} and changed("cw", "nkd") == {"confidence.kind"}
     assert changed("mad", "ts") == {"confidence.kind"} and changed("mad", "cw") == {"target"}
     assert changed("mad_af", "mad") == {"adapt.steps"}
-    assert changed("random_token", "mad") == changed("argmin_token", "mad") == {"target"}
-    assert changed("constant_weight", "mad") == {"confidence.kind"}
+    assert changed("random_token", "ts") == changed("argmin_token", "ts") == {"target"}
+    assert changed("constant_weight", "cw") == {"confidence.kind"}
     assert changed("shuffled_targets", "mad") == {"shuffle_targets"}
     assert changed("embeddings_init", "baseline") == {"embeddings"}
     assert changed("projected_input", "baseline") == {"projected_input"}
@@ -71,7 +71,7 @@ def test_default_grid() -> None:
 
 def test_an_arm_comes_after_the_one_whose_weights_it_has() -> None:
     names = [cell.name for cell in mad_cells(Params(), "snli_ve")]
-    assert names.index("constant_weight-f10-s1") > names.index("mad-f10-s1")
+    assert names.index("constant_weight-f10-s1") > names.index("cw-f10-s1")
 
 
 def test_seeds_by_arm_and_by_fraction() -> None:

@@ -21,7 +21,9 @@ from vldistill.params import load
     help="Processes that extract at the same time; default: $VLDISTILL_WRITERS, else 1.",
 )
 def command(encoder: str, dataset: str, writers: int) -> None:
-    """Extract the features of data set SET with the encoder ENCODER.
+    """Extract the features of data set SET with the encoder ENCODER (clip, clip_untrained).
+
+    With `texts` in the place of SET: the vectors of all texts that teach a student, with clip or a language model.
 
     Stopped or killed, it goes on where it was when called again. `vldistill features verify PATH` checks a store
     byte by byte.

@@ -51,7 +51,7 @@ class Confidence(Section):
     )
     most: float = Field(2.0, gt=0, description="Largest weight w_max of `ratio`.")
     value: float = Field(1.0, ge=0, description="The weight where it is `constant`.")
-    equal_to: str = Field("mad", description="The arm of the same task, subset and seed that `equal_mean` refers to.")
+    equal_to: str = Field("cw", description="The arm of the same task, subset and seed that `equal_mean` refers to.")
     normalise: bool = Field(False, description="Divide an instance's weights by their mean over the teachers.")
 
 
@@ -148,9 +148,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "ts": {"confidence": {"kind": "constant"}},
     "cw": {"target": "cls"},
     "mad_af": {"adapt": {"steps": 100}},
-    "random_token": {"target": "random"},
-    "argmin_token": {"target": "argmin"},
-    "constant_weight": {"confidence": {"kind": "equal_mean"}},
+    "random_token": {"target": "random", "confidence": {"kind": "constant"}},
+    "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
+    "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
     "shuffled_targets": {"shuffle_targets": True},
     "embeddings_init": {**ALONE, "embeddings": "teacher"},
     "projected_input": {**ALONE, "projected_input": True},
@@ -168,7 +168,7 @@ class Extra(Section):
     """A second, smaller grid: parts of the method and controls."""
 
     arms: list[str] = Field(default_factory=lambda: list(ARMS)[3:], description="The arms that are run in it.")
-    tasks: list[Task] = Field(default_factory=lambda: ["snli_ve"], description="On these tasks.")
+    tasks: list[Task] = Field(default_factory=lambda: [TASKS[0]], description="On these tasks.")
     fractions: list[Percent] = Field(
         default_factory=lambda: [10], description="And these training subsets, in percent."
     )
@@ -190,7 +190,7 @@ class Mad(MadOptions):
         description="Arm -> the options it overrides, over those of task and fraction.",
     )
     active: list[str] = Field(default_factory=lambda: list(ACTIVE), description="The arms that are run.")
-    tasks: list[Task] = Field(default_factory=lambda: list(TASKS), description="On these tasks.")
+    tasks: list[Task] = Field(default_factory=lambda: [*TASKS], description="On these tasks.")
     fractions: list[Percent] = Field(
         default_factory=lambda: [10, 25, 100],
         description="And these training subsets, in percent; `split.mad` makes them.",

@@ -1,0 +1,303 @@
+"""One MAD cell: from input artifacts to a finished run folder with student, head and record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vldistill import runs
+from vldistill.cells import MadCell
+from vldistill.distill.folders import MODEL, Meter, save_whole
+from vldistill.distill.mad.adapt import adapted
+from vldistill.distill.mad.confidence import teacher_confidence
+from vldistill.distill.mad.data import boxes_of, load_subset, store_of
+from vldistill.distill.mad.inputs import Inputs, make_inputs
+from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.key import STAGE, cell_key, inputs, maps_key, partner_of, subset_file
+from vldistill.distill.mad.projections import (
+    INPUT_IMAGE,
+    INPUT_TEXT,
+    WORDS,
+    embed_unknown,
+    fit,
+    phrase_items,
+    random_maps,
+    teachers_of,
+    used_maps,
+)
+from vldistill.distill.mad.scores import accuracy, item_scores
+from vldistill.distill.mad.targets import Picks, Vectors, of_teacher, pick, teacher_vectors
+from vldistill.distill.mad.task import WEIGHT, MadTask, Teaching
+from vldistill.errors import InputError
+from vldistill.features.store import Store, check_fingerprint
+from vldistill.models.mad import MadModel, TeacherInput
+from vldistill.models.student import Student, load_student, refuse_seen
+from vldistill.params import Params
+from vldistill.params.mad import MadOptions
+from vldistill.records import read_phrases
+from vldistill.training import Run, discard, seed_everything, train
+
+MAPS = "maps.safetensors"
+METRICS = "metrics.jsonl"
+SELECTIONS = ("selected", "both")
+SHUFFLE, PICK = 1, 2
+"""Numbers that keep the draws of one seed apart."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a cell reads, opened.
+
+    Attributes:
+        paths: the artifacts, by the part they play.
+        features: CLIP's store of the task's images.
+        texts: CLIP's store of texts; None where no teacher is asked.
+        language_model: the language model's store of texts; None where it teaches nothing.
+    """
+
+    paths: Mapping[str, Path]
+    features: Store
+    texts: Store | None
+    language_model: Store | None
+
+
+def run_mad_cell(params: Params, root: Path, cell: MadCell, *, deadline: float | None = None) -> runs.RunFolder:
+    """Train `cell`, or adopt or resume what another process did of it.
+
+    Args:
+        params: the experiment.
+        root: project root.
+        cell: what is trained.
+        deadline: `time.monotonic()` moment by which the state must be saved.
+
+    Returns:
+        The finished run folder: `model/` and `metrics.jsonl`.
+
+    Raises:
+        InputError: an input artifact is missing or does not fit, or a low-shot run would use a student that has seen
+            the task's whole training set.
+        Stopped: by a signal or the deadline, after saving; the same call goes on from there.
+    """
+    partner = partner_of(params, cell)
+    constant = None
+    if partner is not None:
+        # its mean weights are an input: they are there, or are made first
+        result = run_mad_cell(params, root, partner, deadline=deadline).result
+        assert result is not None
+        constant = result["weights"]
+    with runs.claim(STAGE, cell_key(params, root, cell), root) as run:
+        if not run.done:
+            _train(params, root, cell, run, constant, deadline)
+    return run
+
+
+def _train(
+    params: Params,
+    root: Path,
+    cell: MadCell,
+    run: runs.RunFolder,
+    constant: Mapping[str, float] | None,
+    deadline: float | None,
+) -> None:
+    meter = Meter()
+    options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
+    sources = open_sources(inputs(params, root, cell))
+    torch.set_num_threads(params.compute.threads)
+    student = _student(sources.paths["student"], cell)
+    maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
+    subset = load_subset(
+        cell.task,
+        sources.paths["records"],
+        subset_file(root, cell),
+        options,
+        cell.seed,
+        params.features.tagged_as,
+    )
+    seen = make_inputs(subset.train, student, sources.features, boxes_of(sources.paths["images"]))
+    words = _embed_words(params, student, subset.train, maps, sources, options)
+    seed_everything(cell.seed)
+    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options))
+    teaching = teach(subset.train, seen, sources, maps, options, model, cell.seed, constant)
+    task = MadTask(model, subset.train, seen, teaching, options, cell.seed)
+    training = options.training.model_copy(
+        update={"steps": options.steps, "warmup": min(options.training.warmup, options.steps)}
+    )
+    name = f"distill mad {cell.task} {cell.name}"
+    metrics = train(task, training, Run(run.path, name, cell.seed, params.compute, deadline))
+    model.cpu().eval()
+    record = {
+        "items": len(subset.train),
+        "groups": len(set(subset.train.groups)),
+        "cut": round(seen.tokens.cut.float().mean().item(), 6),
+        "boxes_left_out": int(seen.regions.left_out.sum()),
+        **({"embedded_words": words} if options.embeddings == "teacher" else {}),
+        **({"holdout": _holdout(model, subset.held, student, sources)} if subset.held else {}),
+    }
+    model.facts = {
+        "toy": run.key["toy"],
+        "options": options.model_dump(mode="json"),
+        "fraction": cell.fraction,
+        "seed": cell.seed,
+        "compute": run.key["compute"],
+        "inputs": run.key["inputs"],
+        "training": metrics,
+        **record,
+    }
+    save_whole(model.save, run.path / MODEL)
+    weights = _mean_weights(run.path / METRICS)
+    run.finish({"cell": cell.name, "metrics": metrics, "weights": weights, **record, **meter.cost()})
+    discard(run.path)
+
+
+def open_sources(paths: Mapping[str, Path]) -> Sources:
+    """Open the stores of a cell and check that they are of one teacher.
+
+    Raises:
+        InputError: they are not, or a store lacks a kind.
+    """
+    features = store_of(paths["features"])
+    texts = store_of(paths["texts"]) if "texts" in paths else None
+    if texts is not None:
+        for store in (features, store_of(paths["phrase_features"])):
+            check_fingerprint(store.folder, store.fingerprint, texts.fingerprint)
+    language_model = store_of(paths["language_model"]) if "language_model" in paths else None
+    return Sources(paths, features, texts, language_model)
+
+
+def fitted_maps(params: Params, root: Path, cell: MadCell, student: Student, sources: Sources) -> dict[str, Tensor]:
+    """The maps between student and teachers, from the run folder that all cells with this student share."""
+    key = maps_key(params, root, cell)
+    with runs.claim(STAGE, key, root) as run:
+        if not run.done:
+            options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction).projections
+            phrases, texts = store_of(sources.paths["phrase_features"]), sources.texts
+            assert texts is not None
+            boxes = boxes_of(sources.paths["phrases"])
+            items = _pairs(params, sources.paths["phrases"], student, options.pairs)
+            maps = fit(student, items, boxes, phrases, texts, sources.language_model, options)
+            save_file({name: matrix.contiguous() for name, matrix in maps.items()}, run.path / MAPS)
+            run.finish({"pairs": len(items), "maps": sorted(maps)})
+    return load_file(run.path / MAPS)
+
+
+def teach(
+    items: Items,
+    seen: Inputs,
+    sources: Sources,
+    maps: Mapping[str, Tensor],
+    options: MadOptions,
+    model: MadModel,
+    seed: int,
+    constant: Mapping[str, float] | None = None,
+) -> Teaching:
+    """Everything that the teachers say of the training subset, fixed before training.
+
+    Args:
+        items, seen: the training subset, and what the student sees of it.
+        sources: the stores.
+        maps: of `fitted_maps`.
+        options: the arm's.
+        model: for the width of its states.
+        seed: of random picks, folds and shuffling.
+        constant: the weights of the variant `equal_mean`.
+    """
+    teachers = tuple(teachers_of(options))
+    if sources.texts is None or not (teachers or options.projected_input):
+        return Teaching({}, (), {}, None, {}, {})
+    vectors = teacher_vectors(items, seen, sources.features, sources.texts, sources.language_model)
+    given = vectors
+    if teachers and options.adapt.steps:
+        given = adapted(vectors, items, seen, options.adapt, seed)
+    target = dict(of_teacher(given, seen))
+    if options.shuffle_targets:
+        order = torch.from_numpy(np.random.default_rng([seed, SHUFFLE]).permutation(len(items)))
+        target = {name: of_name[seen.rows(order)] for name, of_name in target.items()}
+    confidence: dict[str, Tensor] = {}
+    if teachers and options.confidence.kind not in ("constant", "equal_mean"):
+        # the head judges by the teacher's own vectors: those of the first stage have seen the labels
+        confidence = teacher_confidence(of_teacher(vectors, seen), items, options.head, seed)
+    names = used_maps(options, teachers)
+    if options.projections.kind == "trainable":
+        used = random_maps(names, model.student.width, {name: target[name].shape[1] for name in teachers})
+    else:
+        used = {name: maps[name] for name in names}
+    return Teaching(
+        target=target,
+        teachers=teachers,
+        maps=used,
+        picks=_picks(items, seen, vectors, sources.texts, options, seed) if teachers else None,
+        confidence=confidence,
+        constant={name: (constant or {}).get(name, options.confidence.value) for name in teachers},
+    )
+
+
+def _picks(items: Items, seen: Inputs, vectors: Vectors, texts: Store, options: MadOptions, seed: int) -> Picks | None:
+    if options.target == "cls":
+        return None
+    how = "selected" if options.target in SELECTIONS else options.target
+    return pick(items, seen, vectors, texts, how, np.random.default_rng([seed, PICK]))  # type: ignore[arg-type]
+
+
+def _student(folder: Path, cell: MadCell) -> Student:
+    student = load_student(folder)
+    if cell.fraction < 100:
+        refuse_seen(student.facts, cell.task, source=folder)
+    return student
+
+
+def _pairs(params: Params, phrases: Path, student: Student, most: int) -> Items:
+    withheld = student.facts.get("withheld", ())
+    return phrase_items(read_phrases(phrases), boxes_of(phrases), withheld, most, params.features.tagged_as)
+
+
+def _embed_words(
+    params: Params,
+    student: Student,
+    items: Items,
+    maps: Mapping[str, Tensor],
+    sources: Sources,
+    options: MadOptions,
+) -> int:
+    """Start unknown words from the teacher where the arm asks for it; returns how many."""
+    if options.embeddings == "own":
+        return 0
+    if WORDS not in maps or sources.texts is None:
+        raise InputError(
+            f"a student of kind {student.kind} has no word embeddings to start from the teacher",
+            field="distill.mad.embeddings",
+            action="Leave the arm out",
+        )
+    known = _pairs(params, sources.paths["phrases"], student, options.projections.pairs)
+    return embed_unknown(student, items, known, sources.texts, maps[WORDS])
+
+
+def _teacher_input(maps: Mapping[str, Tensor], options: MadOptions) -> TeacherInput | None:
+    return TeacherInput(maps[INPUT_TEXT], maps[INPUT_IMAGE]) if options.projected_input else None
+
+
+def _holdout(model: MadModel, held: Items, student: Student, sources: Sources) -> dict[str, Any]:
+    """Accuracy on the items that were kept from training."""
+    seen = make_inputs(held, student, sources.features, boxes_of(sources.paths["images"]))
+    target = None
+    if model.sees_teacher:
+        assert sources.texts is not None
+        target = of_teacher(teacher_vectors(held, seen, sources.features, sources.texts, None), seen)
+    return {"accuracy": accuracy(item_scores(model, seen, target), held.targets), "items": len(held)}
+
+
+def _mean_weights(log: Path) -> dict[str, float]:
+    """Teacher -> mean weight over all steps, from the log: its lines are means over the steps since the last one."""
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    names = [name for name in rows[-1] if name.startswith(WEIGHT)]
+    lengths = np.diff([0, *(row["step"] for row in rows)])
+    return {
+        name.removeprefix(WEIGHT): float(np.average([row[name] for row in rows], weights=lengths)) for name in names
+    }

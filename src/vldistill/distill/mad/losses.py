@@ -1,0 +1,118 @@
+"""The losses of MAD, one function each.
+
+Student: last-layer states h_0 = [CLS], h_1..n text, r_0..K regions. Frozen teachers m: z_m of unit length (t and u of
+CLIP's text and image encoder, l of a language model). P: affine heads of training only. D: a distance of unit vectors.
+
+    task        cross-entropy (SNLI-VE over labels, VCR over choices); VQA: binary cross-entropy, summed over answers
+    nKD         L_m = mean_i w_mi D(P_m h_0, z_m)
+    TS          L_t = mean_i w_ti D(P_t h_k*, t),  L_u = mean_i w_ui D(P_u r_j*, u),  L_l as L_t
+    CW          w_m = stop_grad(clip(p_m(y|x) / p_S(y|x), 0, w_max)), or p_m, or 1[p_m > p_S], or a constant
+    MAD         task + lambda sum_m lambda_m L_m with TS and CW
+
+Sources: that knowledge is distilled adaptively from unimodal encoders, vision and text, while a cross-modal student
+learns the task is MAD's abstract (Wang et al., arXiv 2204.10496); "dynamically weighted" and "adaptively selected
+tokens per instance" is CLIP-TD's (arXiv 2201.05729). All formulas are our reconstruction; VQA's loss is UNITER's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vldistill.models.student import StudentStates
+from vldistill.models.student.heads import soft_target_loss
+from vldistill.params.mad import Confidence
+
+
+def task_loss(scores: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Mean loss of N items.
+
+    Args:
+        scores: [N, A], a logit for each label, choice or answer.
+        targets: index [N], or for VQA the scores [N, A] of the answers.
+        smoothing: share of the target that is spread over all A.
+    """
+    if targets.dim() == 1:
+        return functional.cross_entropy(scores, targets, label_smoothing=smoothing)
+    smooth = (1 - smoothing) * targets + smoothing * targets.mean(dim=1, keepdim=True)
+    return soft_target_loss(scores, smooth)
+
+
+def distance(one: Tensor, other: Tensor, kind: str) -> Tensor:
+    """D [B] of vectors [B, d], which are brought to unit length: `l1` and `mse` are sums over d, `cos` is 1 - cosine.
+
+    `mse` is twice `cos`: it is kept since the papers name it.
+    """
+    one, other = functional.normalize(one, dim=-1), functional.normalize(other, dim=-1)
+    if kind == "cos":
+        return 1 - (one * other).sum(dim=-1)
+    difference = one - other
+    return difference.abs().sum(dim=-1) if kind == "l1" else difference.square().sum(dim=-1)
+
+
+def state_at(states: StudentStates, place: str, picked: Tensor) -> Tensor:
+    """The states [B, D] that are drawn to a teacher: ``cls`` h_0, ``token`` h_k or ``region`` r_j at ``picked`` [B]."""
+    if place == "cls":
+        return states.cls
+    of = states.text if place == "token" else states.regions
+    return of[torch.arange(len(picked), device=of.device), picked]
+
+
+def projected(state: Tensor, matrix: Tensor) -> Tensor:
+    """P h: [B, d] of states [B, D] and an affine map [D + 1, d]."""
+    return state @ matrix[:-1] + matrix[-1]
+
+
+def distillation(
+    states: Mapping[str, Tensor], matrices: Mapping[str, Tensor], target: Tensor, weight: Tensor, kind: str
+) -> Tensor:
+    """L_m: the weighted mean distance of one teacher's vectors to the student's projected states.
+
+    Args:
+        states: place -> states [B, D]; the mean over several places is taken.
+        matrices: place -> P [D + 1, d].
+        target: z_m [B, d].
+        weight: w_m [B], without gradient.
+        kind: the distance.
+    """
+    found = [distance(projected(state, matrices[place]), target, kind) for place, state in states.items()]
+    return (weight * torch.stack(found).mean(dim=0)).mean()
+
+
+def right(scores: Tensor, targets: Tensor) -> Tensor:
+    """p(y|x) [N]: what a softmax over the scores [N, A] gives the right answer.
+
+    VQA (our choice): the mean over the right answers, by their scores; 0 where none can be given.
+    """
+    chances = scores.softmax(dim=1)
+    if targets.dim() == 1:
+        return chances.gather(1, targets[:, None]).squeeze(1)
+    return (chances * targets).sum(dim=1) / targets.sum(dim=1).clamp(min=1e-6)
+
+
+def confidence_weight(teacher: Tensor, student: Tensor, options: Confidence, constant: float) -> Tensor:
+    """w_m [N] of p_m [N] and p_S [N]; no gradient passes.
+
+    Args:
+        teacher: p_m.
+        student: p_S.
+        options: the variant.
+        constant: the weight of the variants that look at neither.
+    """
+    teacher, student = teacher.detach(), student.detach()
+    if options.kind == "ratio":
+        return (teacher / student.clamp(min=1e-6)).clamp(max=options.most)
+    if options.kind == "p":
+        return teacher
+    if options.kind == "indicator":
+        return (teacher > student).float()
+    return torch.full_like(teacher, constant)
+
+
+def normalised(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights [N] of each teacher, divided by their mean over the teachers."""
+    mean = torch.stack(list(weights.values())).mean(dim=0).clamp(min=1e-6)
+    return {name: weight / mean for name, weight in weights.items()}
