@@ -21,6 +21,8 @@ rule download_set:
         mem_mb=scaled(1000, 8000),
         runtime=scaled(20, 1440),
     params:
-        read=narrow("download", "world"),
+        read=narrow(
+            "download.source", "download.resize", "download.least_found", "world"
+        ),
     shell:
         "vldistill download {wildcards.dataset} > {log} 2>&1"

@@ -23,8 +23,9 @@ rule evaluate_vlkd_predict_cells:
         gpu=gpus(),
     params:
         read=narrow("evaluate.vlkd", "distill.vlkd", *NUMERICS),
+        deadline=deadline,
     shell:
-        "vldistill evaluate vlkd predict --batch {wildcards.batch} > {log} 2>&1"
+        "vldistill evaluate vlkd predict --batch {wildcards.batch} {params.deadline} > {log} 2>&1"
 
 
 rule evaluate_vlkd_predict:

@@ -28,5 +28,6 @@ rule features_set:
         gpu=gpus(),
     params:
         read=narrow("features", *NUMERICS),
+        deadline=deadline,
     shell:
-        "vldistill features {wildcards.encoder} {wildcards.dataset} > {log} 2>&1"
+        "vldistill features {wildcards.encoder} {wildcards.dataset} {params.deadline} > {log} 2>&1"

@@ -31,6 +31,7 @@ NEUTRAL = (
     "progress.py",
     "provenance.py",
     "runs.py",
+    "signals.py",
 )
 """Modules any stage may use without depending on their text: parameters enter by value, files by content and sha256."""
 

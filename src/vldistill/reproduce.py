@@ -84,6 +84,12 @@ def read_reference(path: str | Path) -> list[Reference]:
     Raises:
         InputError: it is missing or malformed; names the entry and the field.
     """
+    if not Path(path).is_file():
+        raise InputError(
+            "there is no reference",
+            file=path,
+            action="Restore it from git, or make the present results the reference: vldistill reproduce --write",
+        )
     content = read_json(path)
     entries = content.get("numbers") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:

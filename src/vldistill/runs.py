@@ -68,6 +68,11 @@ def folder_of(stage: str, key: dict[str, Any], root: str | Path = ".") -> Path:
     return layout.scratch_root(root) / stage / sha256_json(key)[:32]
 
 
+def launched() -> tuple[int, int]:
+    """Rank of this process and number of those that torchrun started together with it; (0, 1) without torchrun."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def look_up(stage: str, key: dict[str, Any], root: str | Path = ".") -> RunFolder:
     """The run folder as it is, without a lock: to see whether there is anything to do before heavy imports."""
     path = folder_of(stage, key, root)
@@ -88,8 +93,13 @@ def claim(
         patience: heartbeat and waiting times.
 
     Raises:
-        VldistillError: the scratch folder cannot be written.
+        VldistillError: the scratch folder cannot be written, or this process is one of several ranks and not the first.
     """
+    if launched()[0]:
+        # it would wait for the first rank, which waits for it
+        raise VldistillError(
+            "a run folder belongs to one process. Under torchrun only training works: vldistill distill vlkd --batch N"
+        )
     found = look_up(stage, key, root)
     if found.done:
         yield found

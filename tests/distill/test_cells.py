@@ -16,6 +16,7 @@ import torch
 from project import write_params
 from safetensors.torch import load_file
 
+from tests.disk import unsynced_at_rename
 from vldistill import artifact, layout
 from vldistill.cells import Cell
 from vldistill.distill import vlkd_batch, vlkd_gather
@@ -112,6 +113,12 @@ def test_a_finished_cell_needs_no_torch(root: Path) -> None:
         "vlkd_batch(load('params.yaml'), '.', 0)\nassert 'torch' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=120)
+
+
+def test_model_files_are_on_disk_before_they_take_their_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsynced = unsynced_at_rename(monkeypatch, "model")
+    vlkd_batch(load(root / "params.yaml"), root, 0)
+    assert unsynced == [set()]
 
 
 def test_temporary_dvc_workspace_uses_the_main_checkouts_runs(root: Path) -> None:

@@ -35,6 +35,8 @@ def test_default_grid() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"training": {"accumulate": 4}}, r"training\.accumulate \(4\): ITCL contrasts all pairs"),
+        ({"arms": {"all": {"training": {"accumulate": 2}}}}, r"arms\.all.*accumulate \(2\): ITCL"),
         ({"arms": {"all": {"wheights": {}}}}, r"arms\.all\.wheights: unknown option; the nearest is weights"),
         ({"arms": {"all": {"weights": {"itlc": 0.0}}}}, r"arms\.all\.weights\.itlc: .*nearest is itcl"),
         ({"arms": {"all": {"weights": 3.0}}}, r"arms\.all\.weights: a mapping is expected"),
@@ -53,6 +55,13 @@ def test_default_grid() -> None:
 def test_wrong_options_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"(?is){message}"):
         vlkd(**changes)
+
+
+def test_an_arm_without_contrast_may_be_cut_into_micro_batches() -> None:
+    arm = {"weights": {"itcl": 0.0}, "training": {"accumulate": 4}}
+    assert (
+        vlkd(arms={"all": {}, "cut": arm}, active=["all", "cut"], seeds={}).options_of("cut").training.accumulate == 4
+    )
 
 
 def test_the_file_is_named(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ from vldistill import layout
 from vldistill.distill.cell import build_model, load_pairs, replay_texts
 from vldistill.distill.task import VlkdTask, set_dropout
 from vldistill.features.store import open_store
+from vldistill.files import write_json
+from vldistill.models.language_model import HELD_OUT
 from vldistill.models.teacher import load_teacher
 from vldistill.params.distill import VlkdOptions
+from vldistill.records.types import read_texts
 from vldistill.training import Run, seed_everything, train
 
 
@@ -25,7 +28,7 @@ def make_task(root: Path, **changes: Any) -> VlkdTask:
     features = open_store(layout.features(root, "clip", "cc3m"))
     seed_everything(0)
     model = build_model(make_bart(), load_teacher(layout.pretrain(root, "clip")), options)
-    texts = replay_texts(layout.download(root, "corpus"), options)
+    texts = replay_texts(layout.download(root, "corpus"), layout.pretrain(root, "bart"), options)
     return VlkdTask(model, load_pairs(layout.download(root, "cc3m"), features), features, texts, options, seed=0)
 
 
@@ -81,9 +84,16 @@ def test_replay_share_is_met(made: Path) -> None:
 
 def test_no_direct_arm_replays_no_direct_documents(made: Path) -> None:
     corpus = layout.download(made, "corpus")
-    some = replay_texts(corpus, VlkdOptions(language_model="bart_no_direct"))
-    everything = replay_texts(corpus, VlkdOptions())
+    some = replay_texts(corpus, layout.pretrain(made, "bart"), VlkdOptions(language_model="bart_no_direct"))
+    everything = replay_texts(corpus, layout.pretrain(made, "bart"), VlkdOptions())
     assert len(some) == len(everything) / 2
+
+
+def test_documents_held_out_from_pre_training_are_not_replayed(made: Path, tmp_path: Path) -> None:
+    records = read_texts(layout.download(made, "corpus"))
+    write_json(tmp_path / HELD_OUT, [record.id for record in records[-5:]])
+    texts = replay_texts(layout.download(made, "corpus"), tmp_path, VlkdOptions())
+    assert texts == [record.text for record in records[:-5]]
 
 
 def test_pairs_of_unreadable_images_and_other_splits_are_left_out(made: Path) -> None:
@@ -102,15 +112,21 @@ def test_whole_share_masks_captions_whole(made: Path) -> None:
     assert batch["corrupted"].tolist() == [masked] * 8
 
 
-def test_micro_batches_of_icti_and_ttdm_sum_to_the_full_gradient(made: Path, tmp_path: Path) -> None:
-    # ITCL's negatives are those of the micro-batch, so it is left out; so are random masks
-    changes = {"weights": {"itcl": 0.0}, "corruption": {"whole": 1.0}, "replay": {"share": 0.0}}
-    flat = {**TRAINING, "steps": 3, "warmup": 0, "clip": 0.0, "gradient_norms_every": 0, "log_every": 1}
-    ends = []
+def test_micro_batches_give_the_gradient_of_the_full_batch_with_its_masks_and_replay(
+    made: Path, tmp_path: Path
+) -> None:
+    # ITCL needs all rows at once: together with micro-batches it is refused
+    changes = {"weights": {"itcl": 0.0}, "replay": {"share": 0.5, "batch_size": 3}}
+    flat = {**TRAINING, "steps": 4, "warmup": 0, "clip": 0.0, "gradient_norms_every": 0, "log_every": 1}
+    ends, logs = [], []
     for parts in (1, 4):
         task = make_task(made, **changes, training={**flat, "accumulate": parts})
         train(task, task._options.training, Run(tmp_path / str(parts)))
         ends.append([p.detach() for p in task.module.parameters()])
+        logs.append([json.loads(line) for line in (tmp_path / str(parts) / "metrics.jsonl").read_text().splitlines()])
+    assert any("replay" in line for line in logs[0]) and not all("replay" in line for line in logs[0])
+    for one, other in zip(*logs, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
     for one, other in zip(*ends, strict=True):
         torch.testing.assert_close(one, other, rtol=2e-3, atol=2e-4)
 

@@ -229,7 +229,7 @@ def test_files_of_the_registry_go_through_the_same_readers(params, tmp_path, mon
     from vldistill.download import registry
 
     monkeypatch.setattr(registry, "materialise", lambda name, root: data / name)
-    real = params.model_copy(update={"download": Download(source="registry")})
+    real = params.model_copy(update={"download": Download(source="registry", gated_remote="gated")})
     for name, folder in rendered.items():
         got = run(real, tmp_path / "real", name)
         assert read_manifest(got)["files"] == read_manifest(folder)["files"]

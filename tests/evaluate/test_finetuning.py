@@ -16,7 +16,7 @@ from vldistill.models.language_model import LanguageModel, load_language_model
 from vldistill.params.compute import Compute
 from vldistill.params.evaluate import FineTuning
 from vldistill.records import TextRecord, read_texts
-from vldistill.training import Sampler
+from vldistill.training import Sampler, Stopped
 
 pytestmark = pytest.mark.slow
 TEMPLATE = "{text} answer: <mask>"
@@ -31,6 +31,17 @@ def model(project: Path) -> LanguageModel:
 @pytest.fixture(scope="module")
 def records(project: Path) -> list[TextRecord]:
     return [record for record in read_texts(layout.download(project, "reading")) if record.split == "train"]
+
+
+def test_a_deadline_saves_and_the_next_call_goes_on(
+    model: LanguageModel, records: list[TextRecord], tmp_path: Path
+) -> None:
+    straight, _ = tuned(model, records, tmp_path / "straight")
+    learner = copy.deepcopy(model)
+    with pytest.raises(Stopped):
+        fine_tune(learner, records, TEMPLATE, OPTIONS, tmp_path, seed=0, compute=Compute(), deadline=0.0)
+    again, _ = tuned(model, records, tmp_path)
+    assert all(torch.equal(*pair) for pair in zip(straight.parameters(), again.parameters(), strict=True))
 
 
 def tuned(model: LanguageModel, records: list[TextRecord], folder: Path) -> tuple[LanguageModel, float]:

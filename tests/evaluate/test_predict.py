@@ -13,9 +13,11 @@ from vldistill.cells import vlkd_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.data import Data
 from vldistill.evaluate.predict import jobs
+from vldistill.evaluate.predict.batch import batch_jobs
 from vldistill.files import read_json, read_jsonl
 from vldistill.params import Params
 from vldistill.runs import look_up
+from vldistill.signals import Stopped
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +110,27 @@ def test_another_batch_size_gives_the_same_answers(predicted: Path, project: Pat
         (job,) = jobs.cell_jobs(other, cell)
         run = look_up(jobs.STAGE, jobs.key(job, other, project), project)
         assert json.loads((run.path / "predictions.json").read_text()) == read_json(predicted / "vqav2/all-s0.json")
+
+
+def test_a_deadline_stops_behind_a_job_and_the_next_call_goes_on(
+    predicted: Path, project: Path, params: Params
+) -> None:
+    tree = params.model_dump()
+    tree["evaluate"]["vlkd"] |= {"batch_size": 9, "tasks": {"default": ["vqav2", "reading"]}, "controls": {}}
+    tree["evaluate"]["vlkd"]["references"] = False
+    other = Params.model_validate(tree)
+
+    def unfinished() -> list[str]:
+        asked = batch_jobs(other, 0)
+        return [job.name for job in asked if not look_up(jobs.STAGE, jobs.key(job, other, project), project).done]
+
+    count = len(unfinished())
+    for left in (count - 1, count - 2):
+        with pytest.raises(Stopped, match=r"stopped after job 1 \(deadline\); run the same command") as stopped:
+            evaluate.vlkd_predict_batch(other, project, 0, deadline=0.0)
+        assert stopped.value.code == 75 and len(unfinished()) == left
+    evaluate.vlkd_predict_batch(other, project, 0)
+    assert unfinished() == []
 
 
 def test_dev_is_another_set_of_jobs_with_its_own_name(project: Path, params: Params) -> None:

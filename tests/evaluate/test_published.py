@@ -42,7 +42,7 @@ def changed(params: Params, **vlkd) -> Params:
 def paper(params: Params, weights: dict[str, Path]) -> Params:
     """The small experiment on data of the registry, with published weights."""
     tree = params.model_dump(mode="json")
-    tree["download"]["source"] = "registry"
+    tree["download"] |= {"source": "registry", "gated_remote": "gated"}
     tree["pretrain"]["clip"] |= {"source": "published", "published": str(weights["clip"])}
     tree["pretrain"]["language_model"] |= {"source": "published", "published": str(weights["bart"])}
     tree["distill"]["vlkd"] |= {"active": ["all"], "seeds": {"all": 1}}

@@ -14,13 +14,17 @@ from vldistill import evaluate, layout
 from vldistill.artifact import verify
 from vldistill.errors import InputError
 from vldistill.evaluate.data import Data
+from vldistill.evaluate.metrics import captions
 from vldistill.evaluate.metrics.captions import score_captions
 from vldistill.evaluate.metrics.java import java_problem
 from vldistill.evaluate.metrics.vqa import vqa_accuracy
 from vldistill.evaluate.metrics.vqa_normalise import canonical
+from vldistill.evaluate.score.captions import CaptionTasks
+from vldistill.evaluate.score.rows import Bootstrap
 from vldistill.evaluate.summary import bars, headline
 from vldistill.files import read_json, read_jsonl
 from vldistill.params import Params
+from vldistill.params.evaluate import Spice
 
 pytestmark = pytest.mark.slow
 needs_java = pytest.mark.skipif(java_problem() is not None, reason="Java is missing")
@@ -90,14 +94,30 @@ def test_caption_scores_are_those_of_the_public_scorer_on_each_domain(
     find: Find, project: Path, predicted: Path
 ) -> None:
     records = [r for r in Data(project, "test").captions("nocaps") if r.domain == "near-domain"]
-    captions = {row["image_id"]: row["caption"] for row in read_json(predicted / "nocaps/clip_retrieval.json")}
+    written = {row["image_id"]: row["caption"] for row in read_json(predicted / "nocaps/clip_retrieval.json")}
     expected = score_captions(
-        {r.id: r.captions for r in records}, {r.id: captions[int(r.id)] for r in records}, spice="off"
+        {r.id: r.captions for r in records}, {r.id: written[int(r.id)] for r in records}, spice="off"
     )["metrics"]
     for metric in ("Bleu_1", "Bleu_4", "METEOR", "ROUGE_L", "CIDEr"):
         row = find(task="nocaps", arm="clip_retrieval", metric=metric, subset="near-domain")
         assert row["value"] == pytest.approx(expected[metric], abs=1e-8)
         assert row["n"] == len(records)
+
+
+@needs_java
+def test_references_are_tokenised_once_for_the_whole_and_its_domains(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = Data(project, "test").captions("nocaps")
+    sets = []
+    monkeypatch.setattr(captions, "tokenize", lambda texts: sets.append(len(texts)) or [text.lower() for text in texts])
+    entry = {"task": "nocaps", "split": "test", "arm": "random", "seed": None, "control": None, "file": "x"}
+    with CaptionTasks(Spice(mode="off"), Bootstrap(0, 0.95)) as tasks:
+        (scored,) = tasks.score("nocaps", [entry], [{int(r.id): "a red star" for r in records}], records)
+    domains = {record.domain for record in records}
+    assert {row["subset"] for row in scored.rows} == {"all", *domains} and len(scored.items) == len(records)
+    assert len(sets) == 1 + 1 + len(domains), "the references, then the captions of each set"
+    assert sets[0] == sum(len(record.captions) for record in records)
 
 
 def test_spice_that_is_not_computed_is_null_with_its_reason(find: Find) -> None:

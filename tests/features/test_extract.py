@@ -20,6 +20,7 @@ from vldistill.features.store import open_store, text_key, verify
 from vldistill.models.images import open_image
 from vldistill.models.teacher import load_teacher
 from vldistill.params import Params
+from vldistill.signals import Stopped
 
 
 def committed(root: Path) -> set[str]:
@@ -100,6 +101,20 @@ def test_killed_extraction_goes_on_with_the_missing_shards(project: Path, params
 
     monkeypatch.setenv("VLDISTILL_SCRATCH", str(project / "elsewhere"))
     assert content(features.run(params, project, "clip", "coco")) == resumed
+
+
+@pytest.mark.parametrize("writers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_deadline_stops_behind_a_shard_and_the_next_call_goes_on(
+    project: Path, params: Params, monkeypatch, writers: int
+) -> None:
+    straight = content(features.run(params, project, "clip", "coco"))
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(project / "elsewhere"))
+    for count in (1, 2):
+        with pytest.raises(Stopped, match=r"stopped after shard \d+ \(deadline\); run the same command") as stopped:
+            features.run(params, project, "clip", "coco", deadline=0.0, writers=writers)
+        assert stopped.value.code == 75
+        assert count <= len(committed(project)) <= count * writers
+    assert content(features.run(params, project, "clip", "coco")) == straight
 
 
 def test_altered_shards_are_made_again(project: Path, params: Params) -> None:

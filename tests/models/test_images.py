@@ -57,6 +57,15 @@ def test_transparency_lies_on_white() -> None:
     assert np.asarray(open_image(encoded(layer, "PNG"))).min() == 255
 
 
+def test_what_is_said_of_a_broken_image_is_the_same_each_time() -> None:
+    said = []
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"a\.png: not a readable image: its format is unknown") as caught:
+            open_image(b"<html>404</html>", name="a.png")
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
 def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("blue", "red")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])

@@ -46,6 +46,7 @@ def test_unknown_section_names_nearest(tmp_path):
         ("compute: {threads: true}\n", ["compute.threads", "valid integer"]),
         ("compute: {dtype: fp8}\n", ["compute.dtype", "fp32"]),
         ("compute: 3\n", ["compute"]),
+        ("pretrain: {clip: {training: {accumulate: 2}}}\n", ["pretrain.clip", "accumulate (2)", "all pairs"]),
         ("- compute\n", ["mapping is expected"]),
         ("compute: {threads: 1\n", ["not valid YAML", "line 2"]),
         ("compute: {threads: 1}\ncompute: {threads: 2}\n", ["stands twice", "lines 1 and 2"]),

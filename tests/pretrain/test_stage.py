@@ -15,12 +15,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from tests.disk import unsynced_at_rename
 from vldistill import artifact, layout, pretrain
 from vldistill.errors import InputError
 from vldistill.files import read_json
-from vldistill.models.language_model import load_language_model
+from vldistill.models.language_model import held_out, load_language_model
 from vldistill.models.teacher import load_teacher
 from vldistill.params import Params
+from vldistill.pretrain.stage import recipe_of
+from vldistill.records import read_texts
 from vldistill.training import Stopped
 
 
@@ -71,6 +74,13 @@ def test_meta_holds_dev_figures(project: Path, params: Params) -> None:
     assert read_json(layout.run_record(layout.pretrain(project, "bart")))["metrics"] == bart
 
 
+def test_model_files_are_on_disk_before_they_take_their_name(project: Path, params: Params, monkeypatch) -> None:
+    unsynced = unsynced_at_rename(monkeypatch, "model")
+    for name in ("clip_untrained", "bart"):
+        pretrain.run(params, project, name)
+    assert unsynced == [set(), set()]
+
+
 def test_training_helps(project: Path, params: Params) -> None:
     long = {**params.pretrain.clip.training.model_dump(), "steps": 60, "learning_rate": 0.003}
     trained = artifact.read_manifest(pretrain.run(changed(params, "clip", training=long), project, "clip"))
@@ -99,6 +109,35 @@ def test_control_language_model_shares_the_vocabulary_only(project: Path, params
     full, without = pretrain.run(params, project, "bart"), pretrain.run(params, project, "bart_no_direct")
     assert (full / "tokenizer.json").read_bytes() == (without / "tokenizer.json").read_bytes()
     assert hashes(full)["model.safetensors"] != hashes(without)["model.safetensors"]
+
+
+def test_the_language_model_names_what_it_has_not_read(project: Path, params: Params) -> None:
+    folder = pretrain.run(params, project, "bart")
+    ids = [record.id for record in read_texts(layout.download(project, "corpus"))]
+    assert held_out(folder) == set(ids[-params.pretrain.language_model.held_out :])
+
+
+def test_key_of_the_untrained_control_names_what_is_held_out_and_no_training(project: Path, params: Params) -> None:
+    base = recipe_of(params, project, "clip_untrained").options
+    other = changed(params, "clip", training={**params.pretrain.clip.training.model_dump(), "steps": 9})
+    assert recipe_of(other, project, "clip_untrained").options == base
+    assert recipe_of(changed(params, "clip", held_out=0.3), project, "clip_untrained").options != base
+
+
+@pytest.mark.parametrize(
+    ("section", "name"), [("clip", "clip"), ("clip", "clip_untrained"), ("language_model", "bart")]
+)
+def test_a_folder_of_published_weights_is_known_by_its_content(
+    project: Path, params: Params, section: str, name: str
+) -> None:
+    given = project / "given"
+    (given / "deep").mkdir(parents=True)
+    (given / "deep/weights").write_bytes(b"one")
+    there = changed(params, section, source="published", published=str(given))
+    first = recipe_of(there, project, name).options
+    assert recipe_of(there, project, name).options == first
+    (given / "deep/weights").write_bytes(b"two")
+    assert recipe_of(there, project, name).options != first
 
 
 def test_deadline_stops_and_the_same_call_goes_on(project: Path, params: Params, monkeypatch) -> None:

@@ -184,7 +184,7 @@ def test_ours_stand_in_the_row_of_the_teacher_that_was_used(clip: Clip, name: st
 
 def paper_params(**changes: Any) -> Params:
     tree: dict[str, Any] = {
-        "download": {"source": "registry"},
+        "download": {"source": "registry", "gated_remote": "gated"},
         "pretrain": {"clip": {"source": "published"}, "language_model": {"source": "published"}},
     }
     return Params.model_validate(tree | changes)

@@ -142,6 +142,13 @@ def test_an_owner_that_lost_its_lock_stops(tmp_path: Path) -> None:
     assert first.wait(30) == -signal.SIGTERM
 
 
+def test_a_rank_that_is_not_the_first_owns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(VldistillError, match="distill vlkd --batch N"), claim("stage", {"a": 1}, tmp_path):
+        pass
+    assert not (tmp_path / "scratch").exists()
+
+
 def test_scratch_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLDISTILL_SCRATCH", str(tmp_path / "fast"))
     assert folder_of("distill", KEY, tmp_path / "project").parent == tmp_path / "fast/distill"

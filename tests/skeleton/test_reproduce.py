@@ -86,6 +86,13 @@ def test_no_report_yet(tmp_path):
     assert "metrics.json" in done.stderr
 
 
+def test_no_reference_yet(tmp_path):
+    folder = project(tmp_path, [NUMBER], metrics(74.0))
+    (folder / "data/reference/mini.json").unlink()
+    with pytest.raises(InputError, match=r"mini\.json: there is no reference.*reproduce --write"):
+        compare(folder)
+
+
 @pytest.mark.parametrize(
     ("numbers", "names"),
     [

@@ -17,6 +17,7 @@ from vldistill.errors import InputError, VldistillError
 from vldistill.params.compute import Compute
 from vldistill.params.training import Training
 from vldistill.training import Run, Stopped, train
+from vldistill.training.loop import part_of
 from vldistill.training.schedule import rate_share
 
 SCRIPT = Path(__file__).with_name("toy.py")
@@ -74,10 +75,18 @@ def test_log_has_each_window_once_and_means(tmp_path: Path) -> None:
     assert fine[0]["loss"] == pytest.approx(fine[0]["fit"] + 0.1 * fine[0]["size"], rel=1e-6)
 
 
+@pytest.mark.parametrize(("size", "parts"), [(10, 3), (7, 7), (64, 5), (2, 4)])
+def test_parts_of_a_batch_are_disjoint_complete_and_even(size: int, parts: int) -> None:
+    cut = [part_of({"rows": torch.arange(size)}, part, parts) for part in range(parts)]
+    assert torch.cat([part["rows"] for part in cut if part]).tolist() == list(range(size))
+    lengths = [len(part.get("rows", ())) for part in cut]
+    assert max(lengths) - min(lengths) <= 1
+
+
 @pytest.mark.parametrize("parts", [2, 3, 8])
 def test_micro_batches_give_the_gradient_of_the_full_batch(tmp_path: Path, parts: int) -> None:
     changes = {"steps": 20, "log_every": 1, "clip": 0.0, "gradient_norms_every": 0}
-    full, cut = Toy(noise=0.0, dropout=0.0), Toy(noise=0.0, dropout=0.0)
+    full, cut = Toy(dropout=0.0), Toy(dropout=0.0)
     train(full, options(**changes), Run(tmp_path / "full"))
     train(cut, options(**changes, accumulate=parts), Run(tmp_path / "cut"))
     for a, b in zip(full.module.parameters(), cut.module.parameters(), strict=True):
@@ -121,6 +130,30 @@ def test_diverging_loss_is_an_error_with_advice(tmp_path: Path) -> None:
         task.module[0].weight.fill_(float("nan"))
     with pytest.raises(VldistillError, match="not finite near step 7"):
         train(task, options(), Run(tmp_path))
+
+
+class Exploding(Toy):
+    """Its gradient is not finite from the eighth step on; the loss is, until the weights are not."""
+
+    steps = 0
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        self.steps += 1
+        terms = super().loss(batch)
+        if self.steps == 8:
+            next(self.module.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+        return terms
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    # the log would notice at step 20 only
+    changes = {"log_every": 20, "gradient_norms_every": 0, "checkpoint_every": 4}
+    with pytest.raises(VldistillError, match=r"after step 8 .* not finite.*checkpoints before are intact"):
+        train(Exploding(), options(**changes), Run(tmp_path))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000004"]
+    sound = Toy()
+    train(sound, options(**changes, steps=5), Run(tmp_path))
+    assert all(parameter.isfinite().all() for parameter in sound.module.parameters())
 
 
 def test_missing_accelerator_is_named_early(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vldistill.training.sampler import Sampler, share
+from vldistill.training.sampler import Sampler
 
 sizes = st.integers(1, 300)
 batches = st.integers(1, 40)
@@ -50,13 +50,6 @@ def test_buckets_hold_similar_lengths() -> None:
     lengths = np.random.default_rng(1).integers(1, 100, 2000)
     inside = [np.ptp(lengths[Sampler(2000, 20, 0, lengths=lengths.tolist()).batch(s)]) for s in range(20)]
     assert np.mean(inside) < 10 < np.mean([np.ptp(lengths[Sampler(2000, 20, 0).batch(s)]) for s in range(20)])
-
-
-@given(st.integers(1, 100), st.integers(1, 12))
-def test_shares_are_disjoint_complete_and_even(size: int, parts: int) -> None:
-    cut = [share(np.arange(size), part, parts) for part in range(parts)]
-    assert np.concatenate(cut).tolist() == list(range(size))
-    assert max(map(len, cut)) - min(map(len, cut)) <= 1
 
 
 def test_bad_input() -> None:

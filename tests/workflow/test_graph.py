@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+
+from vldistill.download.registry import read_registry
 
 if TYPE_CHECKING:
     from conftest import Project
 
+ROOT = Path(__file__).parents[2]
 WRONG = {
     "is in no dep": ("      - src/vldistill/split\n", ""),
     "is read by its rules only": ("      - split\n", "      - split.seed\n"),
@@ -36,6 +40,38 @@ def differences(project: Project) -> list[str]:
 
 def test_the_two_graphs_are_equal(fresh: Project) -> None:
     assert differences(fresh) == []
+
+
+def test_gated_sets_go_to_their_own_remote_only() -> None:
+    outs = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["download"]["outs"]
+    named = {path: how["remote"] for out in outs if isinstance(out, dict) for path, how in out.items()}
+    gated = {source.set for source in read_registry(ROOT / "data/registry.csv") if source.gated}
+    sets = {path.name for path in map(Path, (out if isinstance(out, str) else next(iter(out)) for out in outs))}
+    assert named == {f"results/download/{name}": "${download.gated_remote}" for name in gated & sets}
+    assert {"cc3m", "corpus"} <= gated & sets
+
+
+@pytest.mark.slow
+def test_gated_data_is_not_pushed_until_its_remote_is_there(fresh: Project, tmp_path: Path) -> None:
+    project = fresh.copy_to(tmp_path / "project")
+    outs = [f"results/download/{name}" for name in ("cc3m", "coco")]
+    stages = {"download": {"cmd": "true", "outs": [{outs[0]: {"remote": "${download.gated_remote}"}}, outs[1]]}}
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    for out in outs:
+        (project.root / out).mkdir(parents=True)
+        (project.root / out / "records.jsonl").write_text(out)
+    project.run("dvc", "commit", "--force", "download")
+    everyone, entitled = tmp_path / "everyone", tmp_path / "entitled"
+    project.run("dvc", "remote", "add", "--default", "everyone", str(everyone))
+    project.vldistill("preset", "paper", "--force")
+    with pytest.raises(AssertionError, match="remote 'gated' doesn't exist"):
+        project.run("dvc", "push")
+    assert not everyone.exists()
+    project.run("dvc", "remote", "add", "gated", str(entitled))
+    project.run("dvc", "push")
+    texts = [[path.read_text() for path in place.rglob("*") if path.is_file()] for place in (everyone, entitled)]
+    assert outs[1] in texts[0] and outs[0] not in texts[0]
+    assert outs[0] in texts[1] and outs[1] not in texts[1]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from vldistill.distill.batch import gather as gather_cells
 from vldistill.layout import PARAMS
 from vldistill.params import Params, load
 from vldistill.params.mad import TASKS
+from vldistill.runs import launched
 
 
 @click.group("distill")
@@ -42,7 +43,8 @@ def _options(decorated: Any) -> Any:
 def vlkd(batch: int | None, gather: bool, deadline: float | None) -> None:
     """VLKD: every active arm of params.yaml with each of its seeds.
 
-    Without --batch or --gather: train all batches here, one after the other, and gather them.
+    Without --batch or --gather: train all batches here, one after the other, and gather them. Several GPUs train a cell
+    together under torchrun: torchrun --nproc-per-node=4 -m vldistill.cli.main distill vlkd --batch 0
     """
     params = load(Path.cwd() / PARAMS)
     _run(distill.vlkd(params, Path.cwd()), params, batch, gather, deadline)
@@ -69,5 +71,5 @@ def _run(method: Method[Any], params: Params, batch: int | None, gather: bool, d
         for number in range(count) if batch is None else [batch]:
             left = None if deadline is None else deadline - (time.monotonic() - began)
             train_batch(method, params, Path.cwd(), number, left)
-    if batch is None:
+    if batch is None and launched()[0] == 0:
         gather_cells(method, params)

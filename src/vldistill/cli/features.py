@@ -20,7 +20,12 @@ from vldistill.params import load
     default=lambda: int(os.environ.get("VLDISTILL_WRITERS", "1")),
     help="Processes that extract at the same time; default: $VLDISTILL_WRITERS, else 1.",
 )
-def command(encoder: str, dataset: str, writers: int) -> None:
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0),
+    help="Seconds from now by which to stop behind a shard with code 75; the same command then goes on.",
+)
+def command(encoder: str, dataset: str, writers: int, deadline: float | None) -> None:
     """Extract the features of data set SET with the encoder ENCODER (clip, clip_untrained).
 
     With `texts` in the place of SET: the vectors of all texts that teach a student, with clip or a language model.
@@ -34,7 +39,8 @@ def command(encoder: str, dataset: str, writers: int) -> None:
     from vldistill import features
 
     root = Path.cwd()
-    click.echo(features.run(load(root / layout.PARAMS), root, encoder, dataset, writers=writers))
+    params = load(root / layout.PARAMS)
+    click.echo(features.run(params, root, encoder, dataset, writers=writers, deadline=deadline))
 
 
 def _verify(folder: Path) -> None:

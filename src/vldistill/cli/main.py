@@ -10,6 +10,7 @@ import click
 
 from vldistill import __version__
 from vldistill.errors import VldistillError
+from vldistill.signals import Stopped
 
 # One line each, here and not taken from the commands: asking them would import every one of them.
 STAGES = {
@@ -65,12 +66,15 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; an error the user can mend is one message and exit code 2."""
+    """Run the command line; an error the user can mend is one message and exit code 2, stopped work one and code 75."""
     try:
         return cli.main(args=arguments, standalone_mode=True)
     except VldistillError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except Stopped as stopped:
+        click.echo(str(stopped), err=True)
+        raise
 
 
 if __name__ == "__main__":

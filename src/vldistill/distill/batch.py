@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,7 +18,7 @@ from vldistill.errors import InputError
 from vldistill.files import write_json
 from vldistill.params import Params
 from vldistill.provenance import recorded
-from vldistill.runs import RunFolder
+from vldistill.runs import RunFolder, launched
 
 AnyCell = TypeVar("AnyCell", Cell, MadCell)
 MODEL = "model"
@@ -48,6 +49,8 @@ class Method(Generic[AnyCell]):
 def train_batch(method: Method[AnyCell], params: Params, root: Path, batch: int, deadline: float | None) -> Path:
     """Train the cells of one batch, one after the other; finished ones are recognised without importing torch.
 
+    Under torchrun all ranks call this (VLKD only); together they compute what one process does, up to rounding.
+
     Args:
         method: whose cells.
         params: the experiment.
@@ -63,15 +66,26 @@ def train_batch(method: Method[AnyCell], params: Params, root: Path, batch: int,
         Stopped: by a signal or the deadline; the same call goes on.
     """
     moment = None if deadline is None else time.monotonic() + deadline
+    cells = _batch(method, params, batch)
+    rank, ranks = launched()
     folders = {}
-    for cell in _batch(method, params, batch):
-        run = method.look_up(cell)
-        if not run.done:
-            run = method.run(cell, moment)
-        folders[cell.name] = run.path.name
+    with _together(params) if ranks > 1 else nullcontext():
+        for cell in cells:
+            run = method.look_up(cell)
+            # whether a cell is finished is for the first rank to say, to all others
+            if not run.done or ranks > 1:
+                run = method.run(cell, moment)
+            folders[cell.name] = run.path.name
     receipt = layout.receipt(root, method.part, batch)
-    write_json(receipt, {"cells": folders})
+    if rank == 0:
+        write_json(receipt, {"cells": folders})
     return receipt
+
+
+def _together(params: Params) -> AbstractContextManager[None]:
+    from vldistill.training.distributed import session
+
+    return session(params.compute.device)
 
 
 def gather(method: Method[AnyCell], params: Params) -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vldistill import runs
 from vldistill.cells import Cell
@@ -11,13 +14,13 @@ from vldistill.distill.key import STAGE, cell_key, inputs
 from vldistill.distill.task import Pairs, VlkdTask
 from vldistill.errors import InputError
 from vldistill.features.store import Store, check_fingerprint, open_store, text_key
-from vldistill.models.language_model import LanguageModel, load_language_model
+from vldistill.models.language_model import LanguageModel, held_out, load_language_model
 from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.models.vlkd import VLKD, VlkdConfig
 from vldistill.params import Params
 from vldistill.params.distill import VlkdOptions
 from vldistill.records.types import read_captions, read_texts
-from vldistill.training import Run, discard, seed_everything, train
+from vldistill.training import Run, discard, distributed, seed_everything, train
 
 DIRECT = "direct"
 """Kind of corpus documents without which `bart_no_direct` was made; its arm must not meet them in replay either."""
@@ -25,6 +28,8 @@ DIRECT = "direct"
 
 def run_cell(params: Params, root: Path, cell: Cell, *, deadline: float | None = None) -> runs.RunFolder:
     """Train `cell`, or adopt or resume what another process did of it.
+
+    Ranks that torchrun started train it together: the first owns the run folder and writes, the others follow.
 
     Args:
         params: the experiment.
@@ -40,10 +45,24 @@ def run_cell(params: Params, root: Path, cell: Cell, *, deadline: float | None =
         Stopped: by a signal or the deadline, after saving; the same call goes on from there.
     """
     key = cell_key(params, root, cell)
-    with runs.claim(STAGE, key, root) as run:
+    with _claimed(key, root) as run:
         if not run.done:
             _train(params, root, cell, run, deadline)
+    distributed.barrier()
     return run
+
+
+@contextmanager
+def _claimed(key: dict[str, Any], root: Path) -> Iterator[runs.RunFolder]:
+    """The run folder as the first rank finds it: others may look later, and must not see another state."""
+    if distributed.rank():
+        path = runs.folder_of(STAGE, key, root)
+        done = not distributed.any_rank(False)
+        yield runs.look_up(STAGE, key, root) if done else runs.RunFolder(path, key)
+        return
+    with runs.claim(STAGE, key, root) as run:
+        distributed.any_rank(not run.done)
+        yield run
 
 
 def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline: float | None) -> None:
@@ -60,12 +79,15 @@ def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline
     language_model = load_language_model(paths["language_model"])
     model = build_model(language_model, teacher, options)
     pairs = load_pairs(paths["pairs"], features)
-    task = VlkdTask(model, pairs, features, replay_texts(paths.get("corpus"), options), options, cell.seed)
+    texts = replay_texts(paths.get("corpus"), paths["language_model"], options)
+    task = VlkdTask(model, pairs, features, texts, options, cell.seed)
     metrics = train(
         task,
         options.training,
         Run(run.path, name=f"distill {cell.name}", seed=cell.seed, compute=params.compute, deadline=deadline),
     )
+    if distributed.rank():
+        return
     model.facts = {
         "toy": params.download.source == "world",
         "options": options.model_dump(mode="json"),
@@ -120,9 +142,11 @@ def load_pairs(folder: Path, features: Store) -> Pairs:
     return Pairs(images, captions, text_keys)
 
 
-def replay_texts(corpus: Path | None, options: VlkdOptions) -> list[str]:
+def replay_texts(corpus: Path | None, language_model: Path, options: VlkdOptions) -> list[str]:
     """The texts the arm's language model was made from, or nothing where nothing is replayed."""
     if corpus is None:
         return []
-    without = {DIRECT} if options.language_model == "bart_no_direct" else set()
-    return [record.text for record in read_texts(corpus) if record.kind not in without and record.split == "train"]
+    unread = held_out(language_model)
+    kinds = {DIRECT} if options.language_model == "bart_no_direct" else set()
+    records = [record for record in read_texts(corpus) if record.split == "train" and record.id not in unread]
+    return [record.text for record in records if record.kind not in kinds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -82,20 +82,19 @@ class VlkdTask:
     def _aligns(self) -> bool:
         return bool(self.weights["ttdm"] or self.weights["itcl"])
 
-    def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor]:
         """Token ids, corrupted ids and teacher features of the pairs `indices`, and of a replay batch if it is due."""
         # the draws of replay come first, so that arms with and without a loss term see the same replay and masks
         replay = self._replay(rng)
         captions = [self._pairs.captions[i] for i in indices]
         ids = self._lm.ids(captions)
-        batch: dict[str, Any] = {"rows": len(indices), **replay}
+        batch = {"rows": torch.from_numpy(indices), **replay}
         if self.weights["icti"]:
             corruption = self._options.corruption
             corrupted = self._lm.corrupt_ids(
                 ids, rng, mask_ratio=corruption.mask_ratio, span=corruption.span, whole=corruption.whole
             )
             batch |= {"corrupted": corrupted.ids, "corrupted_mask": corrupted.mask, "labels": corrupted.labels}
-            batch["label_count"] = int((corrupted.labels != IGNORED).sum())
             images = [self._pairs.images[i] for i in indices]
             kinds = {"both": ("pooled", "patch")}.get(self._options.image_states, (self._options.image_states,))
             batch |= {kind: self._get(kind, images) for kind in kinds}
@@ -110,16 +109,16 @@ class VlkdTask:
             batch["images"] = torch.from_numpy(self._image_numbers[indices])
         return batch
 
-    def sizes(self, batch: dict[str, Any]) -> dict[str, float]:
+    def sizes(self, batch: dict[str, Tensor]) -> dict[str, float]:
         """Rows for the alignment terms, target tokens for infilling and replay; 0 where the term is off."""
         return {
-            "ttdm": batch["rows"] * float(self.weights["ttdm"] > 0),
-            "itcl": batch["rows"] * float(self.weights["itcl"] > 0),
-            "icti": float(batch.get("label_count", 0)),
-            "replay": float(batch.get("replay_label_count", 0)),
+            "ttdm": len(batch["rows"]) * float(self.weights["ttdm"] > 0),
+            "itcl": len(batch["rows"]) * float(self.weights["itcl"] > 0),
+            "icti": _targets(batch.get("labels")),
+            "replay": _targets(batch.get("replay_labels")),
         }
 
-    def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Unweighted terms TTDM, ITCL, ICTI and replay; those of weight 0 are left out."""
         clean, corrupted, replayed = self._encode(batch)
         terms: dict[str, Tensor] = {}
@@ -140,13 +139,13 @@ class VlkdTask:
         """The language model's encoder, on which all terms meet."""
         return [p for p in self._lm.model.get_encoder().parameters() if p.requires_grad]
 
-    def _contrast(self, s: Tensor, batch: dict[str, Any]) -> Tensor:
+    def _contrast(self, s: Tensor, batch: dict[str, Tensor]) -> Tensor:
         same = {"captions": batch["captions"], "images": batch["images"]}
         if self._options.itcl == "sigmoid":
             return itcl_sigmoid(s, batch["z_v"], self.module.log_scale, self.module.bias, **same)
         return itcl(s, batch["z_v"], self.module.log_scale, **same)
 
-    def _encode(self, batch: dict[str, Any]) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def _encode(self, batch: dict[str, Tensor]) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Encoder states of clean, corrupted and replayed texts, in one batch where that is asked for."""
         names = [(name, f"{prefix}mask") for name, prefix in _TEXTS if name in batch]
         if not self._options.one_pass or len(names) == 1:
@@ -155,7 +154,7 @@ class VlkdTask:
             found = _encode_together(self._lm, {name: (batch[name], batch[mask]) for name, mask in names})
         return found.get("ids"), found.get("corrupted"), found.get("replay")
 
-    def _replay(self, rng: np.random.Generator) -> dict[str, Any]:
+    def _replay(self, rng: np.random.Generator) -> dict[str, Tensor]:
         options = self._options.replay
         due = rng.random() < options.share
         seed = int(rng.integers(2**63))
@@ -176,7 +175,6 @@ class VlkdTask:
             "replay": corrupted.ids,
             "replay_mask": corrupted.mask,
             "replay_labels": corrupted.labels,
-            "replay_label_count": int((corrupted.labels != IGNORED).sum()),
         }
 
     def _get(self, kind: str, keys: Sequence[str]) -> Tensor:
@@ -194,6 +192,11 @@ def _encode_together(language_model: LanguageModel, texts: dict[str, tuple[Tenso
     mask = torch.cat([nn.functional.pad(mask, (0, length - mask.shape[1])) for _, mask in texts.values()])
     states = language_model.encode(ids, mask).split([len(ids) for ids, _ in texts.values()])
     return {name: part[:, : ids.shape[1]] for (name, (ids, _)), part in zip(texts.items(), states, strict=True)}
+
+
+def _targets(labels: Tensor | None) -> float:
+    """Target tokens among `labels` [B, T]."""
+    return 0.0 if labels is None else float((labels != IGNORED).sum())
 
 
 def _numbers(values: Sequence[str]) -> np.ndarray:

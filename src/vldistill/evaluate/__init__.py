@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from vldistill.params import Params
 
 
-def vlkd_predict_batch(params: Params, root: str | Path, batch: int) -> Path:
+def vlkd_predict_batch(params: Params, root: str | Path, batch: int, *, deadline: float | None = None) -> Path:
     """Predict one batch of cells; see `vldistill.evaluate.predict.batch`."""
     from vldistill.evaluate.predict.batch import vlkd_predict_batch as run
 
-    return run(params, root, batch)
+    return run(params, root, batch, deadline=deadline)
 
 
 def vlkd_predict_gather(params: Params, root: str | Path) -> Path:

@@ -14,7 +14,9 @@ from vldistill.params import Params
 __all__ = ["run"]
 
 
-def run(params: Params, root: str | Path, encoder: str, dataset: str, *, writers: int = 1) -> Path:
+def run(
+    params: Params, root: str | Path, encoder: str, dataset: str, *, writers: int = 1, deadline: float | None = None
+) -> Path:
     """Extract the features of one data set, or of all texts, with one encoder.
 
     See `vldistill.features.extract.run` and `vldistill.features.texts.run`; texts have one writer.
@@ -23,7 +25,7 @@ def run(params: Params, root: str | Path, encoder: str, dataset: str, *, writers
     if dataset == TEXTS:
         from vldistill.features import texts
 
-        return texts.run(params, Path(root), encoder)
+        return texts.run(params, Path(root), encoder, deadline=deadline)
     from vldistill.features import extract
 
-    return extract.run(params, Path(root), encoder, dataset, writers=writers)
+    return extract.run(params, Path(root), encoder, dataset, writers=writers, deadline=deadline)

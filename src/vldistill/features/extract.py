@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -30,6 +31,7 @@ from vldistill.params import Params
 from vldistill.progress import Progress
 from vldistill.records import RegionsRecord, read_captions, read_regions
 from vldistill.records.regions import REGIONS
+from vldistill.signals import stop_requests
 
 DECODERS = 4
 CONTROL = "clip_untrained"
@@ -52,6 +54,7 @@ class Source:
         device: torch device.
         dtype: fp32 or bf16.
         threads: CPU threads of each process.
+        deadline: `time.monotonic()` moment by which the shard at hand must be committed.
     """
 
     dataset: Path
@@ -63,6 +66,7 @@ class Source:
     device: str
     dtype: str
     threads: int
+    deadline: float | None = None
 
     @property
     def archive(self) -> Path:
@@ -70,7 +74,9 @@ class Source:
         return self.dataset / "images.zip"
 
 
-def run(params: Params, root: Path, encoder: str, dataset: str, *, writers: int = 1) -> Path:
+def run(
+    params: Params, root: Path, encoder: str, dataset: str, *, writers: int = 1, deadline: float | None = None
+) -> Path:
     """Extract the features of one data set with one encoder and publish the store.
 
     Args:
@@ -79,13 +85,16 @@ def run(params: Params, root: Path, encoder: str, dataset: str, *, writers: int 
         encoder: name of a pre-trained encoder, as in results/pretrain/ENCODER.
         dataset: name of a data set with images.
         writers: processes that extract at the same time; no part of the experiment.
+        deadline: seconds from now by which the shard at hand must be committed.
 
     Returns:
         The published folder.
 
     Raises:
         InputError: the data set has no features, an input is missing, or too many images are broken.
+        Stopped: by a signal or the deadline, behind a shard; the same call goes on with the next one.
     """
+    moment = None if deadline is None else time.monotonic() + deadline
     target = layout.features(root, encoder, dataset)
     records, model = layout.download(root, dataset), layout.pretrain(root, encoder)
     splits, kinds = _wanted(params, encoder, dataset)
@@ -114,6 +123,7 @@ def run(params: Params, root: Path, encoder: str, dataset: str, *, writers: int 
             device=compute.device,
             dtype=compute.dtype,
             threads=compute.threads,
+            deadline=moment,
         )
         captions = caption_texts(source.dataset, splits) if "text" in kinds else {}
         plan = plan_shards(source.dataset, splits, kinds, params.features.shard_rows, captions)
@@ -215,7 +225,8 @@ def _write(source: Source, plan: list[Shard], captions: dict[str, str], what: st
         if progress:
             progress.step(len(shard.keys))
 
-    shard_files.fill(source.folder, plan, partial(make_shard, source, teacher, captions), done)
+    with stop_requests(source.deadline) as stop:
+        shard_files.fill(source.folder, plan, partial(make_shard, source, teacher, captions), done, stop)
     return teacher.fingerprint
 
 

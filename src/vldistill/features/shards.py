@@ -19,6 +19,7 @@ from vldistill import artifact
 from vldistill.errors import InputError
 from vldistill.features.store import TABLE_OF, VERSION, shard_name
 from vldistill.files import atomic_write, read_json, sha256_file, sha256_json, write_json
+from vldistill.signals import Stopped, StopRequest
 
 COMMITTED = "committed"
 
@@ -90,7 +91,13 @@ def commit(folder: Path, shard: Shard, rows: Rows) -> None:
     write_json(folder / COMMITTED / f"{shard.name}.json", {"keys": sha256_json(list(shard.keys)), "files": hashes})
 
 
-def fill(folder: Path, shards: Sequence[Shard], make: Callable[[Shard], Rows], done: Callable[[Shard], None]) -> None:
+def fill(
+    folder: Path,
+    shards: Sequence[Shard],
+    make: Callable[[Shard], Rows],
+    done: Callable[[Shard], None],
+    stop: StopRequest,
+) -> None:
     """Make and commit every shard that is missing; shards that another process works on are left to it at first.
 
     Args:
@@ -98,21 +105,29 @@ def fill(folder: Path, shards: Sequence[Shard], make: Callable[[Shard], Rows], d
         shards: all shards of the store.
         make: computes one shard.
         done: called once for each shard that is committed, whoever made it.
+        stop: asked after each shard that is made here.
+
+    Raises:
+        Stopped: as `stop` wants it; the shards that are made are committed.
     """
     (folder / COMMITTED).mkdir(parents=True, exist_ok=True)
     waiting = list(shards)
-    patience = 0.0
+    patience, finished = 0.0, 0
     while waiting:
         left = []
         for shard in waiting:
             try:
                 with FileLock(str(folder / COMMITTED / f"{shard.name}.lock"), timeout=patience):
-                    if not is_committed(folder, shard):
+                    missing = not is_committed(folder, shard)
+                    if missing:
                         commit(folder, shard, make(shard))
             except Timeout:
                 left.append(shard)
                 continue
             done(shard)
+            finished += 1
+            if missing and finished < len(shards) and (reason := stop.reason()):
+                raise Stopped(reason, finished, "shard")
         # all that is left is in other hands: wait for one of them, or take over if its owner dies
         waiting, patience = left, 1.0
 

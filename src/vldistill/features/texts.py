@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from vldistill.models.language_model import load_language_model
 from vldistill.models.teacher import load_teacher, weights_sha256
 from vldistill.params import Params
 from vldistill.progress import Progress
+from vldistill.signals import stop_requests
 
 CLIP = "clip"
 POOL = "mean"
@@ -41,17 +43,20 @@ class Encoder:
     fingerprint: dict[str, Any]
 
 
-def run(params: Params, root: Path, encoder: str) -> Path:
+def run(params: Params, root: Path, encoder: str, *, deadline: float | None = None) -> Path:
     """Extract the vectors of all texts of `sentences.texts_of` and publish them as results/features/ENCODER/texts.
 
     Args:
         params: the experiment.
         root: project root.
         encoder: ``clip``, or the name of a language model as in results/pretrain/ENCODER.
+        deadline: seconds from now by which the shard at hand must be committed.
 
     Raises:
         InputError: an input is missing.
+        Stopped: by a signal or the deadline, behind a shard; the same call goes on with the next one.
     """
+    moment = None if deadline is None else time.monotonic() + deadline
     target, model = layout.features(root, encoder, layout.TEXTS), layout.pretrain(root, encoder)
     options, compute = params.features, params.compute
     key = {
@@ -74,7 +79,7 @@ def run(params: Params, root: Path, encoder: str) -> Path:
         # a finished folder is checked too: it may lie on a disk that was cleaned in part
         if result is None or not all(shard_files.is_committed(folder.path, shard) for shard in plan):
             torch.set_num_threads(compute.threads)
-            result = _fill(params, model, encoder, folder.path, plan, texts)
+            result = _fill(params, model, encoder, folder.path, plan, texts, moment)
         shard_files.assemble(folder.path, target, plan, result["fingerprint"], {"texts": len(texts)})
         if not folder.done:
             folder.finish(result)
@@ -82,7 +87,13 @@ def run(params: Params, root: Path, encoder: str) -> Path:
 
 
 def _fill(
-    params: Params, model: Path, name: str, folder: Path, plan: list[Shard], texts: dict[str, str]
+    params: Params,
+    model: Path,
+    name: str,
+    folder: Path,
+    plan: list[Shard],
+    texts: dict[str, str],
+    deadline: float | None,
 ) -> dict[str, Any]:
     encoder = _clip(params, model) if name == CLIP else _language_model(params, model)
     progress = Progress(len(texts), f"features {name}/{layout.TEXTS}")
@@ -95,7 +106,8 @@ def _fill(
         ]
         return Rows({"text": np.concatenate(parts).astype(np.float16)})
 
-    shard_files.fill(folder, plan, make, lambda shard: progress.step(len(shard.keys)))
+    with stop_requests(deadline) as stop:
+        shard_files.fill(folder, plan, make, lambda shard: progress.step(len(shard.keys)), stop)
     return {"fingerprint": encoder.fingerprint}
 
 

@@ -39,8 +39,10 @@ def open_image(source: str | PathLike[str] | bytes, *, name: str | None = None) 
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        # PIL raises SyntaxError and ValueError too for broken chunks, not just OSError
-        raise InputError(f"not a readable image: {error}", file=name, action="Fetch or convert it again") from None
+        # PIL raises SyntaxError and ValueError too for broken chunks, not just OSError. Of unknown formats it gives the
+        # address of an object, which would make the feature store's list of broken images differ from run to run
+        reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise InputError(f"not a readable image: {reason}", file=name, action="Fetch or convert it again") from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

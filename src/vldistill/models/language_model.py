@@ -23,11 +23,14 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, PreTr
 from transformers.modeling_outputs import BaseModelOutput
 
 from vldistill.errors import InputError
+from vldistill.files import read_json
 from vldistill.models.generation import generate_beams, generate_greedy
 from vldistill.models.infilling import Corruption, bart_source, t5_pair, text_spans
 from vldistill.models.tokenizer_files import save_tokenizer
 
 IGNORED = -100
+HELD_OUT = "held_out.json"
+"""Beside a model that was trained here: the ids of the documents of its corpus that it has not read."""
 
 
 @dataclass(frozen=True)
@@ -329,6 +332,12 @@ def load_language_model(source: str | Path, *, device: str = "cpu") -> LanguageM
             action=f"Use an encoder-decoder of one of these types: {', '.join(FAMILIES)}",
         )
     return FAMILIES[config.model_type](model, tokenizer).to(device).eval()
+
+
+def held_out(folder: Path) -> set[str]:
+    """Ids of the documents that the model of `folder` was not to read; none where its weights are published ones."""
+    path = folder / HELD_OUT
+    return set(read_json(path)) if path.is_file() else set()
 
 
 def _offline() -> bool:

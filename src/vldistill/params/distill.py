@@ -82,6 +82,11 @@ class VlkdOptions(Section):
     def _teaches(self) -> Self:
         if not (self.weights.ttdm or self.weights.itcl or self.weights.icti):
             raise ValueError("weights: at least one of ttdm, itcl, icti must be above 0")
+        if self.weights.itcl and self.training.accumulate > 1:
+            raise ValueError(
+                f"training.accumulate ({self.training.accumulate}): ITCL contrasts all pairs of a step, and a "
+                "micro-batch has only some. Use 1 with a smaller batch_size or more ranks (torchrun), or weights.itcl 0"
+            )
         return self
 
 

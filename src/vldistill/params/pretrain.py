@@ -66,6 +66,15 @@ class Clip(Section):
         steps=400, batch_size=128, learning_rate=0.002, warmup=40, weight_decay=0.05, checkpoint_every=100
     )
 
+    @model_validator(mode="after")
+    def _contrasts(self) -> Clip:
+        if self.source == "train" and self.training.accumulate > 1:
+            raise ValueError(
+                f"training.accumulate ({self.training.accumulate}): the contrastive loss compares all pairs of a "
+                "step, and a micro-batch has only some. Use 1, with a smaller batch_size if memory is short"
+            )
+        return self
+
 
 class LanguageModelShape(Section):
     """Shape of the stand-in language model, a BART of transformers."""
@@ -123,7 +132,9 @@ class LanguageModel(Section):
     model: LanguageModelShape = Field(default_factory=LanguageModelShape, description="Shape of the stand-in.")
     infilling: Infilling = Field(default_factory=Infilling, description="How texts are corrupted.")
     seed: int = Field(0, ge=0, description="Seed of weights, order of examples and corruption.")
-    held_out: int = Field(500, ge=1, description="Documents of the corpus kept from training, for dev figures.")
+    held_out: int = Field(
+        500, ge=1, description="Documents of the corpus kept from training (and from text replay), for dev figures."
+    )
     training: Training = _training(
         steps=800, batch_size=48, learning_rate=0.003, warmup=60, weight_decay=0.01, checkpoint_every=200
     )

@@ -12,7 +12,12 @@ class Training(Section):
 
     steps: int = Field(300, gt=0, description="Optimiser steps.")
     batch_size: int = Field(64, gt=0, description="Examples in one optimiser step, over all ranks.")
-    accumulate: int = Field(1, gt=0, description="Micro-batches the batch of a step is cut into, to fit memory.")
+    accumulate: int = Field(
+        1,
+        gt=0,
+        description="Micro-batches the batch of a step is cut into, to fit memory; 1 with a contrastive loss, which "
+        "needs all pairs at once.",
+    )
     learning_rate: float = Field(0.001, gt=0, description="Peak learning rate of AdamW.")
     warmup: int = Field(30, ge=0, description="Steps of linear warm-up.")
     final_share: float = Field(

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
-from vldistill.models.language_model import IGNORED, Bart, LanguageModel, load_language_model
+from vldistill.files import write_json
+from vldistill.models.language_model import HELD_OUT, IGNORED, Bart, LanguageModel, load_language_model
 from vldistill.params import pretrain as options
 from vldistill.pretrain.tokenizers import train_tokenizer
 from vldistill.records import TextRecord, read_captions, read_texts
@@ -88,6 +89,7 @@ def make(
     task = InfillingTask(model, texts, language.infilling, language.training.batch_size, language.seed)
     metrics = train(task, language.training, run)
     model.cpu().eval().save(folder)
+    write_json(folder / HELD_OUT, [record.id for record in dev])
     return {"train_loss": metrics["loss"], **dev_figures(folder, dev, language.infilling)}
 
 

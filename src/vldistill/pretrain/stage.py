@@ -13,8 +13,9 @@ from vldistill import artifact, layout, provenance, runs
 from vldistill.code_version import code_version
 from vldistill.errors import InputError
 from vldistill.features.shards import link
-from vldistill.files import sync_tree
+from vldistill.files import sha256_file, sync_tree
 from vldistill.params import Params
+from vldistill.params.pretrain import Clip, LanguageModel
 from vldistill.pretrain import clip, published
 from vldistill.pretrain import language_model as language
 from vldistill.pretrain.names import NAMES
@@ -102,18 +103,27 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
         # the control reads no training options; what is held out decides its vocabulary, as the trained one's
         left_out = set() if trained else {"training"}
         if teacher.source == "published":
-            read = {"source": "published", "published": teacher.published, "seed": teacher.seed}
+            read = _published(teacher)
             return Recipe(read, (), lambda to, run: published.teacher(teacher.published, to, trained, run.seed))
         read = teacher.model_dump(mode="json", exclude={"published", *left_out})
         data = layout.download(root, "cc3m")
         return Recipe(read, ("cc3m",), lambda to, run: clip.make(teacher, data, to, run, trained=trained))
     direct = name == "bart"
     if text.source == "published":
-        read = {"source": "published", "published": text.published, "seed": text.seed}
+        read = _published(text)
         return Recipe(read, (), lambda to, run: published.language_model(text.published, to))
     read = {**text.model_dump(mode="json", exclude={"published"}), "direct": direct}
     folders = {dataset: layout.download(root, dataset) for dataset in ("corpus", "cc3m")}
     return Recipe(read, tuple(folders), lambda to, run: language.make(text, folders, to, run, direct=direct))
+
+
+def _published(options: Clip | LanguageModel) -> dict[str, Any]:
+    """What a published model depends on: its name, or the content of the folder that is given for it."""
+    folder = Path(options.published)
+    files = {
+        path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    return {"source": "published", "published": options.published, "seed": options.seed, "files": files}
 
 
 def _make_whole(recipe: Recipe, folder: Path, state: Run) -> dict[str, Any]:

@@ -6,12 +6,12 @@ logging, checkpoints, bit-equal resume, stop requests and data parallelism.
 
 from __future__ import annotations
 
+from vldistill.signals import EXIT_STOPPED, Stopped
 from vldistill.training.checkpoint import discard
 from vldistill.training.distributed import gather_rows
 from vldistill.training.loggers import open_loggers
 from vldistill.training.loop import Run, Task, deadline_after, seed_everything, train
 from vldistill.training.sampler import Sampler
-from vldistill.training.signals import EXIT_STOPPED, Stopped
 
 __all__ = [
     "EXIT_STOPPED",

@@ -39,11 +39,13 @@ def save(
     """Write the checkpoint of `state["step"]` and remove all but the `keep` newest.
 
     Raises:
-        VldistillError: the disk is full or read-only; the message names the path, older checkpoints stay as they are.
+        VldistillError: the disk is full or read-only, and the message names the path; or a weight is not finite. Older
+            checkpoints stay as they are.
     """
     final = folder / FOLDER / f"step-{state['step']:08d}"
     if final in _saved(folder):
         return final
+    _check_finite(module, optimiser, state["step"])
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     tensors = _tensors(module, optimiser)
     try:
@@ -100,6 +102,17 @@ def _remove(path: Path) -> None:
     doomed = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     os.replace(path, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _check_finite(module: torch.nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+    # the loss is looked at when it is logged, and it is that of the weights before the step
+    for name, parameter in trainable(module).items():
+        values = [parameter.detach(), *map(torch.as_tensor, optimiser.state.get(parameter, {}).values())]
+        if not all(bool(value.isfinite().all()) for value in values):
+            raise VldistillError(
+                f"after step {step} the weights of {name} or their averages are not finite: nothing is saved. "
+                "Lower learning_rate or lengthen warmup; the checkpoints before are intact"
+            )
 
 
 def _check_space(folder: Path, tensors: dict[str, torch.Tensor]) -> None:

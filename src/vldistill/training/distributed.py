@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from vldistill.runs import launched
 
 
 def rank() -> int:
@@ -28,12 +31,14 @@ def world_size() -> int:
 @contextmanager
 def session(device: str = "cpu") -> Iterator[None]:
     """Join the process group torchrun describes in the environment; nothing to do for a single process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+    if launched()[1] == 1 or dist.is_initialized():
         yield
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    # flags and counts are summed on the CPU. The first rank may wait a day for a run folder that another job works in
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(days=1))
     try:
         yield
     finally:
@@ -99,3 +104,13 @@ def barrier() -> None:
     """Wait for all ranks."""
     if world_size() > 1:
         dist.barrier()
+
+
+@contextmanager
+def first_rank_first() -> Iterator[None]:
+    """The block is run by the first rank, then by all others."""
+    if rank():
+        barrier()
+    yield
+    if not rank():
+        barrier()

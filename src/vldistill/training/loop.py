@@ -20,14 +20,14 @@ from vldistill.errors import InputError, VldistillError
 from vldistill.params.compute import Compute
 from vldistill.params.training import Training
 from vldistill.progress import Progress
+from vldistill.signals import Stopped, StopRequest, stop_requests
 from vldistill.training import checkpoint, distributed
 from vldistill.training.loggers import Logger
 from vldistill.training.metrics import MetricLog
-from vldistill.training.sampler import Sampler, share
+from vldistill.training.sampler import Sampler
 from vldistill.training.schedule import rate_share
-from vldistill.training.signals import Stopped, StopRequest, stop_requests
 
-Batch = Any
+Batch = dict[str, Tensor]
 
 
 class Task(Protocol):
@@ -46,7 +46,10 @@ class Task(Protocol):
         """Weight of each loss term; a term that is not named has weight 1."""
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Make a (micro-)batch of the examples `indices`: a dict of CPU tensors and plain values."""
+        """Make the batch of a whole step, of the examples `indices`: a dict of tensors.
+
+        Micro-batches and the shares of ranks are cut from it, every tensor along its first dimension.
+        """
 
     def sizes(self, batch: Batch) -> Mapping[str, float]:
         """How many items (rows, tokens) the mean of each term in `loss` runs over; every term must be named.
@@ -127,7 +130,9 @@ class _Loop:
             eps=options.epsilon,
             fused=True,
         )
-        state = checkpoint.load_latest(run.folder, task.module, self.optimiser) or {"step": 0, "window": []}
+        with distributed.first_rank_first():
+            # it clears away what is damaged
+            state = checkpoint.load_latest(run.folder, task.module, self.optimiser) or {"step": 0, "window": []}
         self.step = int(state["step"])
         self.metrics = (
             MetricLog(run.folder, options.log_every, step=self.step, window=state["window"])
@@ -224,11 +229,11 @@ class _Loop:
                 field="accumulate",
                 action="Use a larger batch_size, a smaller accumulate or fewer ranks",
             )
+        # the whole batch, also where only a part is used here: what is drawn at random (masks, text replay) must not
+        # depend on how many parts there are
+        batch = self.task.collate(indices, np.random.default_rng([self.run.seed, step, 0]))
         first = distributed.rank() * self.options.accumulate
-        return [
-            self.task.collate(share(indices, part, parts), np.random.default_rng([self.run.seed, step, part]))
-            for part in range(first, first + self.options.accumulate)
-        ]
+        return [part_of(batch, part, parts) for part in range(first, first + self.options.accumulate)]
 
     def _record(self, values: dict[str, Tensor | float], last: bool) -> None:
         if self.metrics is None:
@@ -269,14 +274,22 @@ def gradient_norms(terms: Mapping[str, Tensor], parameters: Sequence[nn.Paramete
     return norms
 
 
+def part_of(batch: Batch, part: int, parts: int) -> Batch:
+    """Part number `part` of `parts` of a batch: contiguous rows of each tensor, their numbers differing by at most 1.
+
+    A tensor with fewer rows than parts (text replay may be small) is left out of parts that get none.
+    """
+    if parts == 1:
+        return batch
+    cut = {name: value.tensor_split(parts)[part] for name, value in batch.items()}
+    return {name: value for name, value in cut.items() if len(value)}
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Move the tensors of a dict batch to `device`."""
+    """Move a batch to `device`."""
     if device.type == "cpu":
         return batch
-    return {
-        name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-        for name, value in batch.items()
-    }
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
 
 
 def deadline_after(seconds: float | None) -> float | None:

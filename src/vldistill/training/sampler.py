@@ -71,8 +71,3 @@ class Sampler:
         parts = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
         whole = keep_rest or not self.full_only
         return parts if whole else [part for part in parts if len(part) == self.batch_size]
-
-
-def share(indices: np.ndarray, part: int, parts: int) -> np.ndarray:
-    """Contiguous part number `part` of `parts` of one batch (micro-batch, or a rank's share); sizes differ by <= 1."""
-    return np.array_split(indices, parts)[part]

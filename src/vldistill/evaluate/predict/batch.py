@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,23 @@ def batch_jobs(params: Params, batch: int) -> list[Job]:
     return own + (jobs.reference_jobs(params, cells) if batch == 0 else [])
 
 
-def vlkd_predict_batch(params: Params, root: str | Path, batch: int) -> Path:
+def vlkd_predict_batch(params: Params, root: str | Path, batch: int, *, deadline: float | None = None) -> Path:
     """Predict the cells of one batch and write its receipt; tasks of absent data sets are skipped and said.
 
     Finished jobs are recognised before anything heavy is imported.
 
+    Args:
+        params: the experiment.
+        root: project root.
+        batch: number of the batch, from 0.
+        deadline: seconds from now by which the job at hand must be finished.
+
     Raises:
         InputError: no such batch, an arm that does not exist, or an input that is missing.
+        Stopped: by a signal or the deadline, behind a job; the same call goes on with the next one.
     """
     root = Path(root)
+    moment = None if deadline is None else time.monotonic() + deadline
     jobs.check(params)
     asked = batch_jobs(params, batch)
     absent = jobs.absent_tasks(asked, root)
@@ -57,7 +66,7 @@ def vlkd_predict_batch(params: Params, root: str | Path, batch: int) -> Path:
     if pending:
         from vldistill.evaluate.predict.run import run_jobs
 
-        run_jobs(pending, params, root)
+        run_jobs(pending, params, root, deadline=moment)
     receipt = layout.receipt(root, RECEIPTS, batch)
     folders = {f"{job.task}/{job.name}": folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in wanted}
     write_json(receipt, {"stage": jobs.STAGE, "jobs": {name: folder.name for name, folder in folders.items()}})

@@ -74,10 +74,15 @@ def fine_tune(
     *,
     seed: int,
     compute: Compute,
+    deadline: float | None = None,
 ) -> dict[str, float]:
-    """Train ``model`` in place and return the last training metrics; a run that was stopped goes on in ``folder``."""
+    """Train ``model`` in place and return the last training metrics; a run that was stopped goes on in ``folder``.
+
+    Raises:
+        Stopped: by a signal or the deadline (a `time.monotonic()` moment), after saving.
+    """
     task = TextTask(model, Sampler(len(records), options.batch_size, seed), records, template)
-    metrics = train(task, options, Run(folder, name="fine-tuning", seed=seed, compute=compute))
+    metrics = train(task, options, Run(folder, name="fine-tuning", seed=seed, compute=compute, deadline=deadline))
     discard(folder)
     model.eval()
     return metrics

@@ -35,6 +35,7 @@ from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
 from vldistill.records import CaptionRecord, TextRecord
 from vldistill.runs import RunFolder, claim
+from vldistill.signals import Stopped, stop_requests
 from vldistill.training.loop import check_device
 
 PREDICTIONS = {"json": "predictions.json", "jsonl": "predictions.jsonl"}
@@ -53,19 +54,28 @@ def kind_of(task: str) -> str:
     return "json" if task in CAPTION_TASKS or task in QUESTION_TASKS else "jsonl"
 
 
-def run_jobs(wanted: Sequence[Job], params: Params, root: Path) -> None:
-    """Run the jobs that are not finished, those of one model together."""
+def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
+    """Run the jobs that are not finished, those of one model together.
+
+    Raises:
+        Stopped: by a signal or the deadline (a `time.monotonic()` moment); finished jobs are kept.
+    """
     check_device(params.compute)
     torch.set_num_threads(params.compute.threads)
-    bench = Bench(params, root)
+    bench = Bench(params, root, deadline)
     progress = Progress(len(wanted), "evaluate vlkd predict")
-    for (source, arm, seed), group in itertools.groupby(wanted, key=_model_of):
-        bench.use(source, arm, seed)
-        for job in group:
-            with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
-                if not run.done:
-                    _run(job, bench, run)
-            progress.step(job=f"{job.task}/{job.name}")
+    finished = 0
+    with stop_requests(deadline) as stop:
+        for (source, arm, seed), group in itertools.groupby(wanted, key=_model_of):
+            bench.use(source, arm, seed)
+            for job in group:
+                with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
+                    if not run.done:
+                        _run(job, bench, run)
+                progress.step(job=f"{job.task}/{job.name}")
+                finished += 1
+                if (reason := stop.reason()) and finished < len(wanted):
+                    raise Stopped(reason, finished, "job")
 
 
 def _model_of(job: Job) -> tuple[str | None, str, int | None]:
@@ -87,8 +97,8 @@ def _run(job: Job, bench: Bench, run: RunFolder) -> None:
 class Bench:
     """Records, features and the model at hand."""
 
-    def __init__(self, params: Params, root: Path) -> None:
-        self.params, self.root = params, root
+    def __init__(self, params: Params, root: Path, deadline: float | None = None) -> None:
+        self.params, self.root, self.deadline = params, root, deadline
         self.options = params.evaluate.vlkd
         self.data = Data(root, self.options.split, self.options.max_items)
         self.model: VLKD | None = None
@@ -231,6 +241,7 @@ class Bench:
                 folder / "training",
                 seed=job.seed or 0,
                 compute=self.params.compute,
+                deadline=self.deadline,
             )
             writer = Writer(model, writer.template, writer.decoding, writer.answers, writer.batch)
             facts = {"finetuning": {"steps": options.steps, "examples": len(training), "loss": metrics.get("loss")}}

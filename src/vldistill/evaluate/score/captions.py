@@ -45,36 +45,33 @@ class CaptionTasks:
     ) -> list[Scored]:
         """Scores of all files of one task, in the order of ``entries``."""
         found = [Scored(entry, "caption") for entry in entries]
-        domains = sorted({record.domain for record in records if record.domain})
-        whole = self._subset(task, found, files, records, "all")
-        for scored, captions, scores in zip(found, files, whole, strict=True):
-            for record in records:
-                name = official_id(record.id)
-                scored.item(record.id, captions[name], record.captions, scores["per_item"][name], record.image)
-        for domain in domains:
-            self._subset(task, found, files, [record for record in records if record.domain == domain], domain)
-        return found
-
-    def _subset(
-        self,
-        task: str,
-        found: Sequence[Scored],
-        files: Sequence[Captions],
-        records: Sequence[CaptionRecord],
-        subset: str,
-    ) -> list[CaptionScores]:
-        """Score the records of one subset as a set of its own: CIDEr depends on the set."""
         references = {official_id(record.id): record.captions for record in records}
         with_spice = [index for index, scored in enumerate(found) if self._has_spice(task, scored.entry)]
         plain = [index for index in range(len(found)) if index not in with_spice]
-        scores: dict[int, CaptionScores] = {}
         for mode, indices in ((self._spice.mode, with_spice), ("off", plain)):
             if indices:
                 with CaptionScorer(references, spice=mode, meteor=self._meteor) as scorer:
-                    scores |= scorer.score_many({i: {key: files[i][key] for key in references} for i in indices})
-        for index, scored in enumerate(found):
-            self._add(scored, scores[index], records, subset)
-        return [scores[index] for index in range(len(found))]
+                    self._score(scorer, {index: found[index] for index in indices}, files, records)
+        return found
+
+    def _score(
+        self,
+        scorer: CaptionScorer,
+        found: Mapping[int, Scored],
+        files: Sequence[Captions],
+        records: Sequence[CaptionRecord],
+    ) -> None:
+        """Score all records, then each domain as a set of its own, since CIDEr depends on the set."""
+        domains = sorted({record.domain for record in records if record.domain})
+        for subset in ("all", *domains):
+            of_it = [record for record in records if subset in ("all", record.domain)]
+            names = [official_id(record.id) for record in of_it]
+            part = scorer if subset == "all" else scorer.part(names)
+            scores = part.score_many({index: {name: files[index][name] for name in names} for index in found})
+            for index, scored in found.items():
+                self._add(scored, scores[index], of_it, subset)
+                if subset == "all":
+                    _add_items(scored, files[index], scores[index], records)
 
     def _has_spice(self, task: str, entry: dict[str, Any]) -> bool:
         seeded = entry["seed"] is not None and entry["seed"] < self._spice.seeds
@@ -101,3 +98,9 @@ class CaptionTasks:
                 interval=interval,
                 reason=reason if metrics[metric] is None else None,
             )
+
+
+def _add_items(scored: Scored, captions: Captions, scores: CaptionScores, records: Iterable[CaptionRecord]) -> None:
+    for record in records:
+        name = official_id(record.id)
+        scored.item(record.id, captions[name], record.captions, scores["per_item"][name], record.image)

@@ -1,4 +1,4 @@
-"""Stop requests: a signal or a deadline sets a flag, the loop acts on it between two steps.
+"""Stop requests: a signal or a deadline sets a flag, the work stops between two steps, shards or jobs.
 
 Saving inside a signal handler can hang or tear a file; the handler therefore only takes a note.
 """
@@ -11,21 +11,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 EXIT_STOPPED = 75
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Stopped(SystemExit):
-    """Training saved its state and stopped before its end; the process exits with code 75 ("try again")."""
+    """The work is saved and stopped before its end; the process exits with code 75 ("try again")."""
 
-    def __init__(self, reason: str, step: int) -> None:
+    def __init__(self, reason: str, step: int, unit: str = "step") -> None:
         super().__init__(EXIT_STOPPED)
-        self.reason = reason
-        self.step = step
+        self.reason, self.step, self.unit = reason, step, unit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # writer processes hand it to their parent
+        return Stopped, (self.reason, self.step, self.unit)
 
     def __str__(self) -> str:
-        return f"stopped after step {self.step} ({self.reason}); run the same command to go on"
+        return f"stopped after {self.unit} {self.step} ({self.reason}); run the same command to go on"
 
 
 class StopRequest:
