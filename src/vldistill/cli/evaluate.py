@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from vldistill import evaluate, layout, params
+from vldistill.params.mad import TASKS, Task
 
 
 @click.group("evaluate")
@@ -19,27 +21,29 @@ def vlkd() -> None:
     """Evaluation of VLKD."""
 
 
+BATCH = click.option("--batch", type=click.IntRange(min=0), help="Predict the cells of this batch.")
+TASK = click.argument("task", type=click.Choice(TASKS))
+
+
 @vlkd.command("predict")
-@click.option("--batch", type=click.IntRange(min=0), help="Predict the cells of this batch.")
+@BATCH
 @click.option("--gather", is_flag=True, help="Assemble results/evaluate/vlkd/predict/ from all batches.")
 def predict(batch: int | None, gather: bool) -> None:
     """Predict: one batch of cells, or the gathering of all of them.
 
     With neither option every batch runs, one after the other, and is gathered.
     """
+    from vldistill.cells import batches, vlkd_cells
+
     root = Path.cwd()
     tree = params.load(root / layout.PARAMS)
-    if batch is not None and gather:
-        raise click.UsageError("--batch and --gather exclude each other")
-    if batch is not None:
-        click.echo(evaluate.vlkd_predict_batch(tree, root, batch))
-        return
-    if not gather:
-        from vldistill.cells import batches, vlkd_cells
-
-        for number in range(len(batches(vlkd_cells(tree), tree.compute.runs_per_job))):
-            evaluate.vlkd_predict_batch(tree, root, number)
-    click.echo(evaluate.vlkd_predict_gather(tree, root))
+    _predict(
+        lambda number: evaluate.vlkd_predict_batch(tree, root, number),
+        lambda: evaluate.vlkd_predict_gather(tree, root),
+        len(batches(vlkd_cells(tree), tree.compute.runs_per_job)),
+        batch,
+        gather,
+    )
 
 
 @vlkd.command("score")
@@ -47,3 +51,52 @@ def score() -> None:
     """Score the gathered predictions into results/evaluate/vlkd/score/."""
     root = Path.cwd()
     click.echo(evaluate.vlkd_score(params.load(root / layout.PARAMS), root))
+
+
+@command.group("mad")
+def mad() -> None:
+    """Evaluation of MAD, task by task."""
+
+
+@mad.command("predict")
+@TASK
+@BATCH
+@click.option("--gather", is_flag=True, help="Assemble results/evaluate/mad/predict/TASK/ from all batches.")
+def predict_mad(task: Task, batch: int | None, gather: bool) -> None:
+    """Predict the sets of TASK: with one batch of its cells, or the gathering of all of them.
+
+    With neither option every batch runs, one after the other, and is gathered.
+    """
+    from vldistill.cells import batches, mad_cells
+
+    root = Path.cwd()
+    tree = params.load(root / layout.PARAMS)
+    _predict(
+        lambda number: evaluate.mad_predict_batch(tree, root, task, number),
+        lambda: evaluate.mad_predict_gather(tree, root, task),
+        len(batches(mad_cells(tree, task), tree.compute.runs_per_job)),
+        batch,
+        gather,
+    )
+
+
+@mad.command("score")
+@TASK
+def score_mad(task: Task) -> None:
+    """Score the gathered predictions of TASK into results/evaluate/mad/score/."""
+    root = Path.cwd()
+    click.echo(evaluate.mad_score(params.load(root / layout.PARAMS), root, task))
+
+
+def _predict(
+    run: Callable[[int], Path], assemble: Callable[[], Path], count: int, batch: int | None, gather: bool
+) -> None:
+    """One batch, or the gathering, or with neither all of it."""
+    if batch is not None and gather:
+        raise click.UsageError("--batch and --gather exclude each other")
+    if batch is not None:
+        click.echo(run(batch))
+        return
+    for number in range(0 if gather else count):
+        run(number)
+    click.echo(assemble())
