@@ -42,7 +42,7 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
 def test_region_0_is_the_image_and_the_others_are_its_crops(tower: ImageTower) -> None:
     image = picture(40, 40)
     boxes = shares([[0, 0, 20, 20], [10, 20, 40, 40]], 40, 40)
-    found = encode_regions(tower, [(image, boxes), (picture(32, 32, 1), boxes[:0])], most=4, batch=2)
+    found = encode_regions(tower, [(image, boxes), (picture(32, 32, 1), boxes[:0])], most=4, margin=0, batch=2)
     assert found.features.shape == (2, 4, 32) and found.pooled is not None and found.pooled.shape == (2, 4, 24)
     assert found.mask.tolist() == [[True, True, True, False], [True, False, False, False]]
     pooled, patch = tower.encode_images([image, image.crop((0, 0, 20, 20))])
@@ -60,14 +60,32 @@ def test_batch_size_changes_nothing_and_further_boxes_are_counted(tower: ImageTo
     assert many.batch(torch.tensor([0, 1]))["region_features"].shape[1] == 2
 
 
-def test_square_crops_lose_nothing_of_long_boxes(tower: ImageTower) -> None:
+def crops(tower: ImageTower, image: Image.Image, box: list[float], margin: float) -> torch.Tensor:
+    """What `encode_regions` makes of one box."""
+    boxes = shares([box], *image.size)
+    found = encode_regions(tower, [(image, boxes)], most=2, margin=margin)
+    return found.features[0, 1]
+
+
+def test_a_crop_is_a_square_with_a_margin_moved_into_the_image(tower: ImageTower) -> None:
+    image = picture(64, 48)
+    for box, margin, expected in (
+        ([16, 16, 24, 24], 0.5, (12, 12, 28, 28)),
+        ([16, 16, 24, 20], 0.0, (16, 14, 24, 22)),
+        ([0, 0, 8, 8], 0.5, (0, 0, 16, 16)),
+        ([56, 40, 64, 48], 1.0, (40, 24, 64, 48)),
+    ):
+        (_, patch) = tower.encode_images([image.crop(expected)])
+        torch.testing.assert_close(crops(tower, image, box, margin), patch[0].mean(dim=0), atol=1e-5, rtol=1e-4)
+
+
+def test_long_boxes_lose_nothing(tower: ImageTower) -> None:
     white, ends = Image.new("RGB", (96, 32), "white"), Image.new("RGB", (96, 32), "white")
     for left in (0, 64):
         ends.paste((255, 0, 0), (left, 0, left + 32, 32))
-    whole = np.zeros((0, 4), np.float32)
-    cut = encode_regions(tower, [(white, whole), (ends, whole)], most=1, square=False).features
-    kept = encode_regions(tower, [(white, whole), (ends, whole)], most=1, square=True).features
+    _, cut = tower.encode_images([white, ends])
     torch.testing.assert_close(cut[0], cut[1])
+    kept = [crops(tower, image, [0, 0, 96, 32], 0.25) for image in (white, ends)]
     assert (kept[0] - kept[1]).abs().max() > 0.01
 
 

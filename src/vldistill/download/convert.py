@@ -21,6 +21,7 @@ from vldistill.records import (
     nocaps,
     okvqa,
     snli_ve,
+    synsets,
     text,
     vcr,
     visual_genome,
@@ -38,12 +39,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold: bytes mu
 
 @dataclass(frozen=True)
 class Converted:
-    """What a data set holds: records, image files by key, counts for the manifest, and the boxes of its images."""
+    """What a data set holds: records, image files by key, counts for the manifest, the images' boxes, and synsets."""
 
     records: Sequence[Record]
     images: Mapping[str, ImageFile] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     regions: Sequence[RegionsRecord] | None = None
+    synsets: Mapping[str, str] = field(default_factory=dict)
 
 
 def convert(dataset: str, folder_of: Callable[[str], Path], least_found: float) -> Converted:
@@ -97,7 +99,7 @@ def _vcr(folder: Path) -> Converted:
 
 def _vg(folder: Path) -> Converted:
     records, images, regions, counts = visual_genome.read(folder)
-    return Converted(records, images, counts, regions)
+    return Converted(records, images, counts, regions, synsets.read_official(folder))
 
 
 # sets with images of their own; texts; questions on COCO's images

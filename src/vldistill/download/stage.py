@@ -13,6 +13,7 @@ from vldistill.errors import InputError
 from vldistill.params import Params
 from vldistill.provenance import recorded
 from vldistill.records import write_records, write_regions
+from vldistill.records.synsets import write_synsets
 
 OWN = "domains"
 """Questions on NoCaps images: a set of this project, made for the rendered world only."""
@@ -86,6 +87,8 @@ def run(params: Params, root: str | Path, dataset: str) -> Path:
                 write_records(folder, made.records)
             if made.regions is not None:
                 write_regions(folder, made.regions)
+            if made.synsets:
+                write_synsets(folder, made.synsets)
             if made.images:
                 write_images(folder / "images.zip", made.images, params.download.resize)
 

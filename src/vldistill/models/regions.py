@@ -2,6 +2,8 @@
 
 Region 0 is the whole image, then come its boxes. From a teacher, each is a crop that goes through CLIP's image tower:
 the pooled vector lies in the joint space with texts, the mean over the patch tokens is what the student is fed with.
+Crops are squares, or the teacher's own resize rule would cut the ends off long ones: a box is extended by what is
+around it, and by the teacher's mean colour where the image ends.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from vldistill.errors import InputError
 from vldistill.models.teacher import ImageTower
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+SLACK = 0.01  # of a pixel: a box on a pixel's edge must not take in the next pixel by rounding
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def encode_regions(
     images: Iterable[tuple[Image.Image, np.ndarray]],
     *,
     most: int,
-    square: bool = True,
+    margin: float = 0.25,
     batch: int = 256,
 ) -> Regions:
     """Regions of images and their boxes through a frozen image tower.
@@ -69,8 +72,7 @@ def encode_regions(
         images: pairs of an RGB image and its boxes [n, 4] x1, y1, x2, y2 as shares of the image (`shares`); read one
             after the other, so that they need not fit into memory together.
         most: largest number R of regions of an image, the whole one included; further boxes are left out.
-        square: pad crops to squares with the teacher's mean colour. Without it the teacher's own resize rule cuts the
-            ends off long crops.
+        margin: how far a crop reaches over its box on each side, as a share of the box's longer side.
         batch: crops that pass through the tower at once.
 
     Raises:
@@ -79,7 +81,7 @@ def encode_regions(
     boxes: list[np.ndarray] = []
     left_out: list[int] = []
     pooled, features = [], []
-    crops = _crops(tower, images, most, square, boxes, left_out)
+    crops = _crops(tower, images, most, margin, boxes, left_out)
     while part := list(islice(crops, batch)):
         joint, patch = tower.encode_tensors(torch.stack(part))
         pooled.append(joint)
@@ -131,7 +133,7 @@ def _crops(
     tower: ImageTower,
     images: Iterable[tuple[Image.Image, np.ndarray]],
     most: int,
-    square: bool,
+    margin: float,
     boxes: list[np.ndarray],
     left_out: list[int],
 ) -> Iterator[Tensor]:
@@ -143,8 +145,7 @@ def _crops(
         boxes.append(taken)
         left_out.append(max(0, len(given) - most + 1))
         for box in taken:
-            crop = _crop(image, box)
-            yield tower.preprocess(_squared(crop, fill) if square else crop)
+            yield tower.preprocess(_crop(image, box, margin, fill))
 
 
 def _check(boxes: np.ndarray, number: int) -> None:
@@ -158,12 +159,23 @@ def _check(boxes: np.ndarray, number: int) -> None:
         )
 
 
-def _crop(image: Image.Image, box: np.ndarray) -> Image.Image:
-    """The part of an image inside a box, outer pixels included; at least one pixel."""
-    left, top = (math.floor(float(value) * side) for value, side in zip(box[:2], image.size, strict=True))
-    right, bottom = (math.ceil(float(value) * side) for value, side in zip(box[2:], image.size, strict=True))
-    left, top = min(left, image.width - 1), min(top, image.height - 1)
-    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+def _crop(image: Image.Image, box: np.ndarray, margin: float, fill: tuple[int, ...]) -> Image.Image:
+    """A square around a box: with its margin where the image has room, else moved and cut until it fits."""
+    left, top = (math.floor(float(value) * side + SLACK) for value, side in zip(box[:2], image.size, strict=True))
+    right, bottom = (math.ceil(float(value) * side - SLACK) for value, side in zip(box[2:], image.size, strict=True))
+    side = max(1, round((1 + 2 * margin) * max(right - left, bottom - top)))
+    (left, right), (top, bottom) = (
+        _extended(start, end, side, room)
+        for start, end, room in ((left, right, image.width), (top, bottom, image.height))
+    )
+    return _squared(image.crop((left, top, right, bottom)), fill)
+
+
+def _extended(start: int, end: int, wanted: int, room: int) -> tuple[int, int]:
+    """A stretch of the wanted length, or of all the room there is, around start..end and inside 0..room."""
+    wanted = min(wanted, room)
+    first = min(max((start + end - wanted) // 2, 0), room - wanted)
+    return first, first + wanted
 
 
 def _squared(image: Image.Image, fill: tuple[int, ...]) -> Image.Image:

@@ -12,10 +12,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from vldistill.files import write_json, write_jsonl
-from vldistill.records import coco, flickr30k, snli_ve, visual_genome
+from vldistill.records import coco, flickr30k, snli_ve, synsets, visual_genome
 from vldistill.world import entailment, genome
 from vldistill.world import vcr as questions
-from vldistill.world.concepts import Scene
+from vldistill.world.concepts import WORDS, Scene, plural
 from vldistill.world.groups import SCALE, Group, draw_groups, group_boxes, render_groups
 from vldistill.world.pictures import write_pictures, write_plain
 from vldistill.world.render import Box, boxes, render
@@ -76,7 +76,7 @@ def write_vcr(world: World, folder: Path) -> None:
 
 
 def write_vg(world: World, folder: Path) -> None:
-    """Scenes and groups with phrases about the picture and its objects, and the objects' boxes."""
+    """Scenes and groups with phrases about the picture and its objects, the objects' boxes, and synonyms."""
     sizes, side = world.params.sizes, world.params.image_size
     scenes = world.scenes("train", ("seen",), sizes.vg, "vg-scenes")
     groups = draw_groups(world, "train", sizes.vg, "vg-groups")
@@ -92,6 +92,8 @@ def write_vg(world: World, folder: Path) -> None:
     for group, places in zip(groups, group_boxes(groups, world.params, "vg-groups"), strict=True):
         found.append((SCALE * side, places, _group_phrases(world, group, places, len(found))))
     _write_genome(found, folder)
+    write_json(folder / synsets.OBJECTS, _synsets(("shape",), "n", plurals=True))
+    write_json(folder / synsets.ATTRIBUTES, _synsets([slot for slot in WORDS if slot != "shape"], "s"))
 
 
 def write_boxes(world: World, parts: dict[str, dict[int, Scene]], names: dict[int, str], folder: Path) -> None:
@@ -211,6 +213,15 @@ def _write_genome(found: Sequence[tuple[int, list[Box], list[tuple[str, Box]]]],
     write_json(folder / visual_genome.SIZES, sizes)
     write_json(folder / visual_genome.PHRASES, described)
     write_json(folder / visual_genome.OBJECTS, things)
+
+
+def _synsets(slots: Iterable[str], kind: str, *, plurals: bool = False) -> dict[str, str]:
+    """Word -> synset, named after the value it stands for."""
+    found: dict[str, str] = {}
+    for value, words in (entry for slot in slots for entry in WORDS[slot].items()):
+        forms = [*words, *map(plural, words)] if plurals else words
+        found |= dict.fromkeys(forms, f"{value}.{kind}.01")
+    return found
 
 
 def _corner(place: Box, width: str, height: str) -> dict[str, int]:

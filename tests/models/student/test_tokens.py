@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vldistill.errors import InputError
-from vldistill.models.student.tokens import SPECIALS, WordPieceTokenizer, learn_vocabulary, wordpiece
+from vldistill.models.student.tokens import SPECIALS, WordPieceTokenizer, learn_vocabulary, object_tag, wordpiece
 
 
 def encode(tokenizer: WordPieceTokenizer, *texts, longest: int = 20):
@@ -44,6 +44,17 @@ def test_given_words_are_tokens_and_unknown_ones_are_spelled(tokenizer: WordPiec
     assert len(tokenizer.pieces("zebra")) == 5 and tokenizer.unknown not in tokenizer.pieces("zebra")
     with pytest.raises(InputError, match="no token in ''"):
         tokenizer.word_id("")
+
+
+def test_tags_are_one_token_each(tmp_path: Path) -> None:
+    tags = [object_tag(number) for number in range(12)]
+    tokenizer = learn_vocabulary(["[0] is [11]"], [], 500, tags)
+    tokenizer.save(tmp_path)
+    for known in (tokenizer, WordPieceTokenizer.load(tmp_path)):
+        tokens = encode(known, ["is [0] above [11] ?"])
+        assert tokens.words[0].tolist() == [-1, 0, 1, 2, 2, 2, 2, 2, 3, 4, -1]
+        assert known.word_id("[11]") in tokens.ids[0].tolist() and len(known.pieces("[11]")) == 1
+    assert len({tokenizer.word_id(tag) for tag in tags}) == 12
 
 
 def test_the_limit_drops_rare_words_only() -> None:

@@ -6,7 +6,7 @@ wording beside a shifted number needs no prediction of its own.
 Predictions of a set are one JSON object an item, ``SET/CELL.jsonl``:
 
     snli_ve   {id, prediction, scores: {label: probability}}
-    vcr       {id, scores: [4]}, on test and dev {id, scores: [4], rationale_scores: [4]}: probabilities of the choices
+    vcr       {id, scores: [4], rationale_scores: [4]}: probabilities of the choices; rewritten ones have no rationales
     vqa       {id, prediction, score}: the answer and its probability; ``SET/CELL.json`` is the official results file
 """
 
@@ -16,10 +16,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from vldistill import layout
 from vldistill.artifact import absence
+from vldistill.distill.mad.key import record_set
 from vldistill.evaluate.data import listed
+from vldistill.params.mad import Task
 from vldistill.records import (
     ChoiceRecord,
     EntailmentRecord,
@@ -28,7 +31,6 @@ from vldistill.records import (
     read_entailments,
     read_questions,
 )
-from vldistill.split import MAD_TASKS
 from vldistill.split.mad import low_shot_name, rule_name
 from vldistill.split.pronouns import RULES
 
@@ -39,7 +41,7 @@ READERS: dict[str, Callable[[Path], Sequence[MadRecord]]] = {
     "vqa": read_questions,
 }
 DECIMALS = 6  # of predicted scores: below that they depend on the machine
-CHANGED_PRIORS = "vqa"  # its cells train on lists with changed priors
+CHANGED_PRIORS = "vqa"  # its lists are those with changed answer priors
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,6 @@ def subsets(task: str, split: str, fraction: int, seed: int) -> list[Subset]:
     return [Subset("test", "test", "test"), *rules]
 
 
-def training_list(task: str, fraction: int, seed: int) -> str:
-    """The id list a cell is trained on."""
-    return low_shot_name(fraction, seed, "cp-train" if task == CHANGED_PRIORS else "train")
-
-
 def group_of(record: MadRecord) -> str:
     """What may not be torn apart when items are resampled: the image, or VCR's movie."""
     return record.movie if isinstance(record, ChoiceRecord) else record.image
@@ -85,13 +82,13 @@ class MadData:
         limit: at most this many items of each set; 0 = all.
     """
 
-    def __init__(self, root: str | Path, task: str, split: str, limit: int = 0) -> None:
+    def __init__(self, root: str | Path, task: Task, split: str, limit: int = 0) -> None:
         self.root, self.task, self.split, self.limit = Path(root), task, split, limit
 
     @property
     def folder(self) -> Path:
         """The artifact of the task's records."""
-        return layout.download(self.root, MAD_TASKS[self.task])
+        return layout.download(self.root, record_set(self.root, self.task))
 
     @property
     def absent(self) -> str | None:
@@ -104,9 +101,9 @@ class MadData:
         return READERS[self.task](self.folder)
 
     @cached_property
-    def sets(self) -> dict[str, list[MadRecord]]:
+    def sets(self) -> dict[str, list[Any]]:
         """What is predicted: set -> records; VCR's rewritten ones stand in folders of their own."""
-        found: dict[str, list[MadRecord]] = {}
+        found: dict[str, list[Any]] = {}
         for subset in subsets(self.task, self.split, 0, 0):
             if subset.name != subset.of:
                 continue
@@ -115,16 +112,12 @@ class MadData:
             found[subset.of] = listed(records, self._list(subset.list), limit=self.limit)
         return found
 
-    def subset(self, subset: Subset) -> list[MadRecord]:
+    def subset(self, subset: Subset) -> list[Any]:
         """The records that are scored, in the order of their set."""
         ids = {record.id for record in listed(self.records, self._list(subset.list))}
         return [record for record in self.sets[subset.of] if record.id in ids]
 
-    def training(self, fraction: int, seed: int) -> list[MadRecord]:
-        """The training subset of a cell."""
-        return self.named(training_list(self.task, fraction, seed))
-
-    def named(self, name: str) -> list[MadRecord]:
+    def named(self, name: str) -> list[Any]:
         """The records an id list names."""
         return listed(self.records, self._list(name))
 

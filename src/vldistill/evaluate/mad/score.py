@@ -7,13 +7,13 @@ Writes ``items/TASK/SUBSET/CELL.jsonl`` {id, prediction, target, scores, group},
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vldistill import layout
 from vldistill.artifact import publish, publish_absent, read_manifest
-from vldistill.cells import MAD
+from vldistill.cells import MAD, MadCell
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.data import MadData, subsets
 from vldistill.evaluate.mad.references import REFERENCES, reference_rows
@@ -21,6 +21,7 @@ from vldistill.evaluate.mad.scoring import AGAIN, ItemScore, score_set, score_su
 from vldistill.evaluate.score.rows import Bootstrap, Scored
 from vldistill.files import read_json, read_jsonl, write_jsonl
 from vldistill.params import Params
+from vldistill.params.mad import Task
 from vldistill.provenance import recorded
 
 INDEX = "index.json"
@@ -35,7 +36,7 @@ class _Predicted:
     sets: dict[str, dict[str, ItemScore]]
 
 
-def mad_score(params: Params, root: str | Path, task: str) -> Path:
+def mad_score(params: Params, root: str | Path, task: Task) -> Path:
     """Score ``results/evaluate/mad/predict/TASK/`` into ``results/evaluate/mad/score/``.
 
     Returns:
@@ -69,7 +70,7 @@ def _fill(folder: Path, found: list[tuple[str, str, Scored]]) -> None:
         write_jsonl(folder / subset / f"{name}.jsonl", scored.items)
 
 
-def _score_all(params: Params, root: Path, task: str) -> Iterator[tuple[str, str, Scored]]:
+def _score_all(params: Params, root: Path, task: Task) -> Iterator[tuple[str, str, Scored]]:
     """Subset, name of the cell, and its scores."""
     options = params.evaluate.mad
     data = MadData(root, task, options.split, options.max_items)
@@ -97,18 +98,17 @@ def _score_all(params: Params, root: Path, task: str) -> Iterator[tuple[str, str
 def _predicted(params: Params, root: Path, data: MadData) -> Iterator[_Predicted]:
     options, source = params.evaluate.mad, layout.predict_mad(root, data.task)
     index: list[dict[str, Any]] = read_json(source / INDEX)
-    for cell in index:
-        files = {name: source / name / f"{cell['cell']}.jsonl" for name in data.sets}
+    for entry in index:
+        files = {name: source / name / f"{entry['cell']}.jsonl" for name in data.sets}
         sets = {name: score_set(data.task, data.sets[name], read_jsonl(files[name]), files[name]) for name in files}
-        yield _Predicted(_entry(options.split, cell), cell["cell"], sets)
-    trained_on = dict.fromkeys((cell["fraction"], cell["seed"]) for cell in index)
-    for fraction, seed in trained_on if options.references else ():
-        training = data.training(fraction, seed)
+        yield _Predicted(_entry(options.split, entry), entry["cell"], sets)
+    subsets_trained = dict.fromkeys((entry["fraction"], entry["seed"]) for entry in index)
+    for fraction, seed in subsets_trained if options.references else ():
         for arm in REFERENCES:
-            rows = reference_rows(arm, data.task, training, data.sets, most=options.blind_items)
+            cell = MadCell(data.task, fraction, arm, seed)
+            rows = reference_rows(arm, data.task, data.named(cell.subset), data.sets, most=options.blind_items)
             sets = {name: score_set(data.task, data.sets[name], rows[name]) for name in rows}
-            cell = {"task": data.task, "arm": arm, "fraction": fraction, "seed": seed}
-            yield _Predicted(_entry(options.split, cell), f"{arm}-f{fraction}-s{seed}", sets)
+            yield _Predicted(_entry(options.split, asdict(cell)), cell.name, sets)
 
 
 def _entry(split: str, cell: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 
 from vldistill.errors import InputError
-from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.mad.data import MadRecord, group_of
 from vldistill.evaluate.metrics.captions import check_ids
 from vldistill.evaluate.metrics.vcr import CHOICES, METRICS, VcrItem, score_vcr
@@ -138,8 +137,3 @@ def score_subset(
     for record, item, group in zip(records, chosen, groups, strict=True):
         found.item(record.id, item.prediction, item.target, item.scores, group)
     return found
-
-
-def official_answers(rows: Rows) -> list[dict[str, Any]]:
-    """VQA's official results format."""
-    return [{"question_id": official_id(row["id"]), "answer": row["prediction"]} for row in rows]

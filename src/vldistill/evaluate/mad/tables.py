@@ -136,7 +136,7 @@ class Results:
                     raise InputError(
                         f"{arm} and {arms[0]} were scored on other items at seed {seed}",
                         file=f"{place.task}/{place.subset}",
-                        action=f"Score again: vldistill evaluate mad score --task {place.task}",
+                        action=f"Score again: vldistill evaluate mad score {place.task}",
                     )
         return [_table(seeds, row, place.metric) for row in cells]
 

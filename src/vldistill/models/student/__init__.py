@@ -8,7 +8,7 @@ from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.models.student.interface import CONFIG, Batch, Student, StudentStates, refuse_seen
 from vldistill.models.student.single_stream import SingleStream, SingleStreamConfig
-from vldistill.models.student.tokens import Tokens, WordPieceTokenizer
+from vldistill.models.student.tokens import Tokens, WordPieceTokenizer, object_tag
 
 __all__ = [
     "Batch",
@@ -19,6 +19,7 @@ __all__ = [
     "Tokens",
     "WordPieceTokenizer",
     "load_student",
+    "object_tag",
     "refuse_seen",
 ]
 
@@ -33,6 +34,11 @@ def load_student(folder: str | Path) -> Student:
     kind = config.get("kind") if isinstance(config, dict) else None
     if kind == SingleStream.kind:
         return SingleStream.load(folder)
+    if kind == "vilt":
+        # transformers' ViLT takes a second to import; the small students do without
+        from vldistill.models.student.vilt import Vilt
+
+        return Vilt.load(folder)
     raise InputError(
         f"no student of kind {kind!r}", file=Path(folder) / CONFIG, field="kind", action="Pre-train the student again"
     )

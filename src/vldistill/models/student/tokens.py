@@ -62,11 +62,12 @@ class WordPieceTokenizer:
     """A WordPiece vocabulary with BERT's special tokens.
 
     Attributes:
-        pad, cls, sep, mask: ids of the special tokens.
+        backend: the tokenizer of the library.
+        pad, unknown, cls, sep, mask: ids of the special tokens.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+        self.backend = tokenizer
         ids = {token: tokenizer.token_to_id(token) for token in SPECIALS}
         if missing := [token for token, number in ids.items() if number is None]:
             raise InputError(f"the vocabulary lacks {', '.join(missing)}", action="Use a vocabulary of BERT's kind")
@@ -75,11 +76,11 @@ class WordPieceTokenizer:
         self.pad, self.unknown, self.cls, self.sep, self.mask = (cast(int, ids[token]) for token in SPECIALS)
 
     def __len__(self) -> int:
-        return self._tokenizer.get_vocab_size()
+        return self.backend.get_vocab_size()
 
     def pieces(self, text: str) -> list[int]:
         """Ids of one text without special tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        return self.backend.encode(text, add_special_tokens=False).ids
 
     def word_id(self, word: str) -> int:
         """Id of a word's first piece: a region's tag, say.
@@ -117,7 +118,7 @@ class WordPieceTokenizer:
         first_word, parts = 0, []
         for segment in text:
             words = segment.split()
-            found = self._tokenizer.encode(words, is_pretokenized=True, add_special_tokens=False)
+            found = self.backend.encode(words, is_pretokenized=True, add_special_tokens=False)
             parts.append((found.ids, [first_word + cast(int, word) for word in found.word_ids]))
             first_word += len(words)
         room = longest - 1 - sum(len(ids) + 1 for ids, _ in parts[1:]) - 1
@@ -138,7 +139,7 @@ class WordPieceTokenizer:
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json into ``folder``."""
-        write_text(folder / TOKENIZER, self._tokenizer.to_str(pretty=True) + "\n")
+        write_text(folder / TOKENIZER, self.backend.to_str(pretty=True) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> WordPieceTokenizer:
@@ -154,8 +155,18 @@ class WordPieceTokenizer:
             raise InputError(f"not a tokenizer: {error}", file=file, action="Make the student again") from None
 
 
-def wordpiece(vocabulary: Sequence[str], *, lowercase: bool) -> WordPieceTokenizer:
+def object_tag(index: int) -> str:
+    """The word that stands for object ``index`` of an image (counted from 0, as in VCR) in a text."""
+    return f"[{index}]"
+
+
+def wordpiece(vocabulary: Sequence[str], *, lowercase: bool, tags: Sequence[str] = ()) -> WordPieceTokenizer:
     """A tokenizer with the given tokens in the order of their ids.
+
+    Args:
+        vocabulary: the tokens.
+        lowercase: whether texts are put in small letters.
+        tags: tokens of the vocabulary that are looked for before a text is split at punctuation.
 
     Raises:
         InputError: a special token is missing, or [PAD] is not the first.
@@ -167,11 +178,14 @@ def wordpiece(vocabulary: Sequence[str], *, lowercase: bool) -> WordPieceTokeniz
     tokenizer.normalizer = cast(Any, normalizers.BertNormalizer(lowercase=lowercase))
     tokenizer.pre_tokenizer = cast(Any, pre_tokenizers.BertPreTokenizer())
     tokenizer.add_special_tokens(list(SPECIALS))
+    tokenizer.add_tokens(list(tags))
     return WordPieceTokenizer(tokenizer)
 
 
-def learn_vocabulary(texts: Iterable[str], words: Iterable[str], largest: int) -> WordPieceTokenizer:
-    """A small vocabulary: single characters, the given words, and the most frequent words of the texts.
+def learn_vocabulary(
+    texts: Iterable[str], words: Iterable[str], largest: int, tags: Sequence[str] = ()
+) -> WordPieceTokenizer:
+    """A small vocabulary: tags, single characters, the given words, and the most frequent words of the texts.
 
     Other words are spelled. Merged pieces between characters and words, as BERT has them, would be of no use for a few
     hundred words, and the trainer of ``tokenizers`` numbers them differently in each process.
@@ -179,16 +193,17 @@ def learn_vocabulary(texts: Iterable[str], words: Iterable[str], largest: int) -
     Args:
         texts: what to count words in.
         words: must be tokens of their own, even where no text has them: the words of the tasks.
-        largest: largest vocabulary; the special tokens, characters and given words are in it in any case.
+        largest: largest vocabulary; the special tokens, tags, characters and given words are in it in any case.
+        tags: words that shall be one token each though they hold punctuation (`object_tag`).
     """
     cut = pre_tokenizers.BertPreTokenizer()
     counts = Counter(word for text in texts for word, _ in cut.pre_tokenize_str(text.lower()))
     given = sorted({piece for word in words for piece, _ in cut.pre_tokenize_str(word.lower())})
     characters = sorted({letter for word in (*counts, *given) for letter in word} | set(ASCII))
-    base = list(dict.fromkeys([*SPECIALS, *characters, *(f"##{letter}" for letter in characters), *given]))
+    base = list(dict.fromkeys([*SPECIALS, *tags, *characters, *(f"##{letter}" for letter in characters), *given]))
     known = set(base)
     frequent = sorted((word for word in counts if word not in known), key=lambda word: (-counts[word], word))
-    return wordpiece([*base, *frequent[: max(0, largest - len(base))]], lowercase=True)
+    return wordpiece([*base, *frequent[: max(0, largest - len(base))]], lowercase=True, tags=tags)
 
 
 class _Row(NamedTuple):

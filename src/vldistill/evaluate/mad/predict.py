@@ -1,0 +1,233 @@
+"""Running jobs: the items of a task are tokenised and their regions gathered once, then every model scores them all."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vldistill import layout
+from vldistill.cells import MadCell
+from vldistill.device import check_device
+from vldistill.distill.mad.data import boxes_of, store_of
+from vldistill.distill.mad.inputs import Inputs, make_inputs
+from vldistill.distill.mad.items import (
+    ANSWERS,
+    RATIONALES,
+    Items,
+    choice_items,
+    entailment_items,
+    joined,
+    question_items,
+)
+from vldistill.distill.mad.key import CLIP, RECORDS
+from vldistill.distill.mad.scores import item_scores
+from vldistill.distill.mad.targets import of_teacher, teacher_vectors
+from vldistill.evaluate.ids import official_id
+from vldistill.evaluate.mad import jobs
+from vldistill.evaluate.mad.data import DECIMALS, MadData
+from vldistill.evaluate.mad.jobs import LEADERBOARD, Job
+from vldistill.evaluate.metrics.vcr import CHOICES, LeaderboardRow, write_leaderboard
+from vldistill.features.store import Store
+from vldistill.files import sha256_file, write_json, write_jsonl
+from vldistill.models.mad import STUDENT, MadModel
+from vldistill.models.student.tokens import TOKENIZER
+from vldistill.params import Params
+from vldistill.params.mad import Task
+from vldistill.progress import Progress
+from vldistill.provenance import cpu_seconds
+from vldistill.records import UNLABELLED, ChoiceRecord
+from vldistill.runs import RunFolder, claim
+from vldistill.signals import Stopped, stop_requests
+from vldistill.split.pronouns import RULES
+
+Rows = list[dict[str, Any]]
+ANSWER_PARTS = tuple(f"{RATIONALES} {answer}" for answer in range(CHOICES))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Items in one piece, and where each part of each set lies in it.
+
+    Attributes:
+        items: of all sets and parts, one after the other.
+        parts: set, part and its first and last item.
+    """
+
+    items: Items
+    parts: list[tuple[str, str, slice]]
+
+
+def asked_of(pieces: Sequence[tuple[str, str, Items]]) -> Asked:
+    """Join the items of sets and parts."""
+    parts, start = [], 0
+    for name, part, items in pieces:
+        parts.append((name, part, slice(start, start + len(items))))
+        start += len(items)
+    return Asked(reduce(joined, (items for _, _, items in pieces)), parts)
+
+
+def asked_items(data: MadData, tagged_as: str) -> Asked:
+    """All that a cell of the task is asked."""
+    pieces = []
+    for name, records in data.sets.items():
+        if data.task == "snli_ve":
+            pieces.append((name, ANSWERS, entailment_items(records)))
+        elif data.task == "vqa":
+            pieces.append((name, ANSWERS, question_items(records, ())))
+        else:
+            parts = (ANSWERS,) if name in RULES else (ANSWERS, RATIONALES)
+            pieces += [(name, part, choice_items(records, part, tagged_as)) for part in parts]
+    return asked_of(pieces)
+
+
+def leaderboard_items(records: Sequence[ChoiceRecord], tagged_as: str) -> Asked:
+    """VCR's questions without public labels: their answers, and the rationales given each of the answers."""
+    pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, tagged_as))]
+    for answer, part in enumerate(ANSWER_PARTS):
+        given = [dataclasses.replace(record, answer_label=answer) for record in records]
+        pieces.append((UNLABELLED, part, choice_items(given, RATIONALES, tagged_as)))
+    return asked_of(pieces)
+
+
+def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
+    """Run the jobs that are not finished; all of one task.
+
+    Raises:
+        Stopped: by a signal or the deadline (a `time.monotonic()` moment); finished jobs are kept.
+    """
+    check_device(params.compute)
+    torch.set_num_threads(params.compute.threads)
+    bench = Bench(params, root, wanted[0].cell.task)
+    progress = Progress(len(wanted), f"evaluate mad predict {bench.task}")
+    with stop_requests(deadline) as stop:
+        for finished, job in enumerate(wanted, start=1):
+            with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
+                if not run.done:
+                    bench.run(job, run)
+            progress.step(job=job.cell.name)
+            if (reason := stop.reason()) and finished < len(wanted):
+                raise Stopped(reason, finished, "cell")
+
+
+class Bench:
+    """The items of a task with all that models see of them, each made once."""
+
+    def __init__(self, params: Params, root: Path, task: Task) -> None:
+        self.params, self.root, self.task = params, root, task
+        self.options = params.evaluate.mad
+        self.data = MadData(root, task, self.options.split, self.options.max_items)
+        self._asked: dict[bool, Asked] = {}
+        self._inputs: dict[tuple[bool, str], Inputs] = {}
+
+    def run(self, job: Job, run: RunFolder) -> None:
+        """Predict with the model of one cell into its run folder."""
+        wall, cpu = time.monotonic(), cpu_seconds()
+        compute = self.params.compute
+        model, vocabulary = self.load(job.cell)
+        with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
+            asked, scores = self.scores(model, vocabulary)
+            found = rows_of(self.task, asked, scores, model.answers)
+            for name, rows in found.items():
+                write_jsonl(run.path / f"{name}.jsonl", rows)
+                if self.task == "vqa":
+                    write_json(run.path / f"{name}.json", official_answers(rows))
+            if job.leaderboard:
+                board = leaderboard_rows(*self.scores(model, vocabulary, leaderboard=True))
+                write_leaderboard(run.path / LEADERBOARD, board)
+        took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
+        texts = len(asked.items.texts)
+        run.finish({"n": {name: len(rows) for name, rows in found.items()}, "texts": texts, **took})
+
+    def load(self, cell: MadCell) -> tuple[MadModel, str]:
+        """The model of a cell, and what tells its student's vocabulary from others."""
+        folder = layout.distill_mad(self.root, self.task) / cell.name
+        model = MadModel.load(folder).to(self.params.compute.device)
+        return model, sha256_file(folder / STUDENT / TOKENIZER)
+
+    def scores(self, model: MadModel, vocabulary: str, *, leaderboard: bool = False) -> tuple[Asked, Tensor]:
+        """What is asked and the model's scores [N, A] of it."""
+        asked, inputs = self.asked(leaderboard), self.inputs(model, vocabulary, leaderboard)
+        target = None
+        if model.sees_teacher:
+            features, texts = (
+                store_of(layout.features(self.root, CLIP, name)) for name in (self._images, layout.TEXTS)
+            )
+            target = of_teacher(teacher_vectors(asked.items, inputs, features, texts, None), inputs)
+        return asked, item_scores(model, inputs, target, at_once=self.options.batch_size)
+
+    def asked(self, leaderboard: bool) -> Asked:
+        """The items of the sets, or those of the leaderboard."""
+        if leaderboard not in self._asked:
+            tagged_as = self.params.features.tagged_as
+            if leaderboard:
+                self._asked[leaderboard] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
+            else:
+                self._asked[leaderboard] = asked_items(self.data, tagged_as)
+        return self._asked[leaderboard]
+
+    def inputs(self, model: MadModel, vocabulary: str, leaderboard: bool) -> Inputs:
+        """What the model's student sees of the items; students with one vocabulary share it."""
+        key = (leaderboard, vocabulary)
+        if key not in self._inputs:
+            features = self._store(self._images)
+            boxes = boxes_of(layout.download(self.root, self._images))
+            self._inputs[key] = make_inputs(self.asked(leaderboard).items, model.student, features, boxes)
+        return self._inputs[key]
+
+    def _store(self, name: str) -> Store:
+        return store_of(layout.features(self.root, CLIP, name))
+
+    @property
+    def _images(self) -> str:
+        return RECORDS[self.task][1]
+
+
+def rows_of(task: str, asked: Asked, scores: Tensor, answers: Sequence[str]) -> dict[str, Rows]:
+    """Predictions of each set (`evaluate.mad.data`).
+
+    Args:
+        task: snli_ve, vcr or vqa.
+        asked: N items.
+        scores: [N, A] of a model: logits of labels, answers or choices.
+        answers: what the logits stand for; empty for VCR.
+    """
+    found: dict[str, Rows] = {}
+    chances = (scores.float().sigmoid() if task == "vqa" else scores.float().softmax(dim=1)).cpu()
+    for name, part, where in asked.parts:
+        rows = found.setdefault(name, [{"id": key} for key in asked.items.ids[where]])
+        for row, of_item in zip(rows, chances[where].tolist(), strict=True):
+            if task == "vcr":
+                row["scores" if part == ANSWERS else "rationale_scores"] = _rounded(of_item)
+                continue
+            best = max(range(len(of_item)), key=of_item.__getitem__)
+            row["prediction"] = answers[best]
+            if task == "vqa":
+                row["score"] = round(of_item[best], DECIMALS)
+            else:
+                row["scores"] = dict(zip(answers, _rounded(of_item), strict=True))
+    return found
+
+
+def official_answers(rows: Rows) -> list[dict[str, Any]]:
+    """VQA's official results format."""
+    return [{"question_id": official_id(row["id"]), "answer": row["prediction"]} for row in rows]
+
+
+def leaderboard_rows(asked: Asked, scores: Tensor) -> dict[str, LeaderboardRow]:
+    """VCR's leaderboard format: probabilities of the answers, and of the rationales given each of the answers."""
+    chances = scores.float().softmax(dim=1).tolist()
+    parts = [[tuple(row) for row in chances[where]] for _, _, where in asked.parts]
+    ids = asked.items.ids[asked.parts[0][2]]
+    return {key: LeaderboardRow(own[0], own[1:]) for key, *own in zip(ids, *parts, strict=True)}
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, DECIMALS) for value in values]

@@ -1,0 +1,106 @@
+"""Task heads and texts, as UNITER has them (model/{vcr,ve,vqa}.py, data/vcr.py of ChenRocks/UNITER).
+
+    VCR       one sequence a choice: [CLS] Q [SEP] A_c [SEP], and [CLS] Q [SEP] A_gt [SEP] R_c [SEP] -> one score each
+    SNLI-VE   [CLS] hypothesis [SEP] -> 3 classes
+    VQA       [CLS] question [SEP] -> a score for each answer of a vocabulary, trained on soft targets
+
+A head stands on the student's `pooled` state: dense to twice the width, activation, norm, dense. UNITER trains VCR's
+scores as two classes a choice; here the choices of a question compete (our choice): the softmax is what is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vldistill.errors import InputError
+from vldistill.models.student.single_stream import EPSILON
+
+
+class Head(nn.Module):
+    """Scores [B, outputs] of pooled states [B, D]."""
+
+    def __init__(self, width: int, outputs: int, init_std: float = 0.02) -> None:
+        super().__init__()
+        self.outputs = outputs
+        dense, scores = nn.Linear(width, 2 * width), nn.Linear(2 * width, outputs)
+        for layer in (dense, scores):
+            nn.init.normal_(layer.weight, std=init_std)
+            nn.init.zeros_(layer.bias)
+        self.net = nn.Sequential(dense, nn.GELU(), nn.LayerNorm(2 * width, eps=EPSILON), scores)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Scores."""
+        scores: Tensor = self.net(pooled)
+        return scores
+
+
+def choice_scores(head: Head, pooled: Tensor, choices: int) -> Tensor:
+    """Scores [Q, choices] of the pooled states [Q * choices, D] of all choices, question by question."""
+    return head(pooled).view(-1, choices)
+
+
+def soft_target_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of scores and soft targets [B, answers], summed over answers, mean over questions."""
+    return functional.binary_cross_entropy_with_logits(scores, targets, reduction="none").sum(dim=1).mean()
+
+
+def answer_texts(question: str, answers: Sequence[str]) -> list[list[str]]:
+    """Segments of the sequences that judge answers."""
+    return [[question, answer] for answer in answers]
+
+
+def rationale_texts(question: str, answer: str, rationales: Sequence[str]) -> list[list[str]]:
+    """Segments of the sequences that judge rationales, given the right answer."""
+    return [[question, answer, rationale] for rationale in rationales]
+
+
+class AnswerVocabulary:
+    """The answers that a VQA head can give.
+
+    Attributes:
+        answers: in the order of the head's outputs.
+    """
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        if not answers:
+            raise InputError("an empty answer vocabulary", action="Give training questions, or ask for fewer mentions")
+        self.answers = list(answers)
+        self._numbers = {answer: number for number, answer in enumerate(answers)}
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def targets(self, soft: Sequence[Mapping[str, float]]) -> Tensor:
+        """Soft targets [N, answers] of N questions, each answer -> accuracy; answers outside are left out."""
+        targets = torch.zeros(len(soft), len(self))
+        for row, scores in enumerate(soft):
+            for answer, score in scores.items():
+                if answer in self._numbers:
+                    targets[row, self._numbers[answer]] = score
+        return targets
+
+    def coverage(self, soft: Sequence[Mapping[str, float]]) -> float:
+        """Share of questions with at least one answer in the vocabulary: the rest cannot be answered."""
+        return sum(any(answer in self._numbers for answer in scores) for scores in soft) / max(1, len(soft))
+
+
+def answer_vocabulary(soft: Iterable[Mapping[str, float]], *, least: int = 1, largest: int = 3129) -> AnswerVocabulary:
+    """The most frequent answers of the training questions, of this subset and no others.
+
+    Args:
+        soft: for each training question its answers -> accuracy, as `vldistill.evaluate.metrics.vqa.soft_targets`
+            gives them.
+        least: leave out answers to fewer questions (9 gives about 3,129 on all of VQAv2's training set).
+        largest: most answers.
+
+    Raises:
+        InputError: none is left.
+    """
+    counts = Counter(answer for scores in soft for answer in scores)
+    frequent = sorted((answer for answer, count in counts.items() if count >= least), key=lambda a: (-counts[a], a))
+    return AnswerVocabulary(frequent[:largest])

@@ -1,0 +1,174 @@
+"""The predict stage: what it writes, what it reuses, and that the batch size changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.evaluate.mad.project import TASKS, publish_models
+from vldistill import evaluate, layout
+from vldistill.artifact import verify
+from vldistill.cells import mad_cells
+from vldistill.errors import InputError
+from vldistill.evaluate.mad import jobs
+from vldistill.evaluate.mad.batch import batch_jobs
+from vldistill.evaluate.mad.data import MadData
+from vldistill.evaluate.metrics.vcr import read_leaderboard
+from vldistill.features.sentences import texts_of
+from vldistill.files import read_json, read_jsonl
+from vldistill.params import Params
+from vldistill.runs import look_up
+
+pytestmark = pytest.mark.slow
+
+
+def done(params: Params, root: Path, task: str) -> set[str]:
+    """The cells that are predicted."""
+    found = [jobs.job_of(params, cell) for cell in mad_cells(params, task)]
+    return {job.cell.name for job in found if look_up(jobs.STAGE, jobs.key(job, params, root), root).done}
+
+
+def changed(params: Params, **options: object) -> Params:
+    tree = params.model_dump()
+    tree["evaluate"]["mad"] |= options
+    return Params.model_validate(tree)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_cell_predicts_every_item_of_every_set(
+    task: str, mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    verify(mad_predicted / task)
+    index = read_json(mad_predicted / task / "index.json")
+    assert [entry["cell"] for entry in index] == [cell.name for cell in mad_cells(mad_params, task)]
+    data = MadData(mad_project, task, "test")
+    for name, records in data.sets.items():
+        for entry in index:
+            rows = list(read_jsonl(mad_predicted / task / name / f"{entry['cell']}.jsonl"))
+            assert [row["id"] for row in rows] == [record.id for record in records]
+            assert entry["n"][name] == len(records)
+    assert set(data.sets) == {"snli_ve": {"test"}, "vcr": {"test", "singular", "plural"}, "vqa": {"iid", "shift"}}[task]
+
+
+def test_scores_are_probabilities(mad_predicted: Path) -> None:
+    for row in read_jsonl(mad_predicted / "snli_ve/test/mad-f20-s0.jsonl"):
+        assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["prediction"] == max(row["scores"], key=row["scores"].__getitem__)
+    for row in read_jsonl(mad_predicted / "vcr/test/mad-f20-s0.jsonl"):
+        assert sum(row["scores"]) == pytest.approx(1, abs=1e-5)
+        assert sum(row["rationale_scores"]) == pytest.approx(1, abs=1e-5)
+    assert all(set(row) == {"id", "scores"} for row in read_jsonl(mad_predicted / "vcr/singular/mad-f20-s0.jsonl"))
+
+
+def test_answers_have_the_official_results_format(mad_predicted: Path) -> None:
+    for name in ("iid", "shift"):
+        rows = read_json(mad_predicted / f"vqa/{name}/nkd-f20-s1.json")
+        said = list(read_jsonl(mad_predicted / f"vqa/{name}/nkd-f20-s1.jsonl"))
+        assert rows == [{"question_id": int(row["id"]), "answer": row["prediction"]} for row in said]
+        assert all(0 <= row["score"] <= 1 for row in said)
+
+
+def test_the_leaderboard_file_is_of_the_cell_that_is_named(mad_predicted: Path, mad_project: Path) -> None:
+    rows = read_leaderboard(mad_predicted / "vcr/leaderboard.csv")
+    records = MadData(mad_project, "vcr", "test").named("unlabelled")
+    assert list(rows) == [record.id for record in records]
+    for row in rows.values():
+        assert sum(row.answers) == pytest.approx(1, abs=1e-5)
+        assert all(sum(part) == pytest.approx(1, abs=1e-5) for part in row.rationales)
+        assert len({*row.rationales}) == 4, "a rationale's chance depends on the answer it is given for"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_batch_size_changes_nothing(
+    task: str, mad_predicted: Path, mad_project: Path, mad_params: Params, tmp_path: Path
+) -> None:
+    small = changed(mad_params, batch_size=5, leaderboard="")
+    evaluate.mad_predict_batch(small, mad_project, task, 0)
+    job = batch_jobs(small, task, 0)[0]
+    run = look_up(jobs.STAGE, jobs.key(job, small, mad_project), mad_project)
+    for name in MadData(mad_project, task, "test").sets:
+        before = list(read_jsonl(mad_predicted / task / name / f"{job.cell.name}.jsonl"))
+        after = list(read_jsonl(run.path / f"{name}.jsonl"))
+        for one, other in zip(before, after, strict=True):
+            assert numbers(one) == pytest.approx(numbers(other), abs=1e-4)
+
+
+def numbers(row: dict) -> list[float]:
+    found = [row[name] for name in ("scores", "rationale_scores", "score") if name in row]
+    flat = [list(one.values()) if isinstance(one, dict) else one if isinstance(one, list) else [one] for one in found]
+    return [number for one in flat for number in one]
+
+
+def test_the_order_and_company_of_items_change_nothing(
+    mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    few = changed(mad_params, max_items=7, leaderboard="")
+    evaluate.mad_predict_batch(few, mad_project, "snli_ve", 0)
+    job = batch_jobs(few, "snli_ve", 0)[0]
+    run = look_up(jobs.STAGE, jobs.key(job, few, mad_project), mad_project)
+    before = list(read_jsonl(mad_predicted / f"snli_ve/test/{job.cell.name}.jsonl"))[:7]
+    after = list(read_jsonl(run.path / "test.jsonl"))
+    assert [numbers(row) for row in after] == [pytest.approx(numbers(row), abs=1e-4) for row in before]
+
+
+def test_a_second_run_adopts_everything(mad_predicted: Path, mad_project: Path, mad_params: Params) -> None:
+    before = (mad_predicted / "vqa/manifest.json").read_bytes()
+    times = {path: path.stat().st_mtime_ns for path in mad_project.glob("scratch/evaluate_mad_predict/*/result.json")}
+    evaluate.mad_predict_batch(mad_params, mad_project, "vqa", 0)
+    evaluate.mad_predict_gather(mad_params, mad_project, "vqa")
+    assert (mad_predicted / "vqa/manifest.json").read_bytes() == before
+    assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_another_leaderboard_cell_leaves_all_others_done(
+    mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    everything = {cell.name for cell in mad_cells(mad_params, "vcr")}
+    assert done(mad_params, mad_project, "vcr") == everything
+    other = changed(mad_params, leaderboard="nkd-f20-s0")
+    assert everything - done(other, mad_project, "vcr") == {"mad-f20-s1", "nkd-f20-s0"}
+    with pytest.raises(InputError, match="not predicted yet"):
+        evaluate.mad_predict_gather(other, mad_project, "vcr")
+
+
+def test_a_model_trained_anew_is_predicted_anew_and_no_other(
+    mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    texts = texts_of(mad_project)
+    first = mad_cells(mad_params, "snli_ve")[0].name
+    publish_models(mad_project, mad_params, "snli_ve", texts, salt=1)
+    try:
+        everything = {cell.name for cell in mad_cells(mad_params, "snli_ve")}
+        assert everything - done(mad_params, mad_project, "snli_ve") == {first}
+    finally:
+        publish_models(mad_project, mad_params, "snli_ve", texts)
+    assert first in done(mad_params, mad_project, "snli_ve")
+
+
+def test_dev_has_one_set_and_nothing_shifted(mad_predicted: Path, mad_project: Path, mad_params: Params) -> None:
+    dev = changed(mad_params, split="dev", leaderboard="")
+    evaluate.mad_predict_batch(dev, mad_project, "vcr", 0)
+    job = batch_jobs(dev, "vcr", 0)[0]
+    run = look_up(jobs.STAGE, jobs.key(job, dev, mad_project), mad_project)
+    assert [path.name for path in run.path.glob("*.jsonl")] == ["dev.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("options", "batch", "message"),
+    [({"leaderboard": "mad-f99-s0"}, 0, "no cell 'mad-f99-s0'"), ({}, 9, "no batch 9 of vcr")],
+)
+def test_impossible_choices_are_named(
+    options: dict, batch: int, message: str, mad_project: Path, mad_params: Params
+) -> None:
+    with pytest.raises(InputError, match=message):
+        evaluate.mad_predict_batch(changed(mad_params, **options), mad_project, "vcr", batch)
+
+
+def test_a_missing_model_is_named(mad_params: Params, mad_project: Path, tmp_path: Path) -> None:
+    for part in ("download", "features", "split"):
+        (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results" / part).symlink_to(mad_project / "results" / part)
+    with pytest.raises(InputError, match="no finished artifact"):
+        evaluate.mad_predict_batch(mad_params, tmp_path, "vqa", 0)
+    assert not layout.receipt(tmp_path, "evaluate/mad/vqa", 0).exists()

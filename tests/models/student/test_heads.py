@@ -1,0 +1,52 @@
+"""Task heads, their losses and the answer vocabulary."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from vldistill.errors import InputError
+from vldistill.evaluate.metrics.vqa import soft_targets
+from vldistill.models.student.heads import (
+    Head,
+    answer_texts,
+    answer_vocabulary,
+    choice_scores,
+    rationale_texts,
+    soft_target_loss,
+)
+
+
+def test_choices_of_a_question_stand_in_a_row() -> None:
+    torch.manual_seed(0)
+    head, pooled = Head(8, 1), torch.randn(12, 8)
+    scores = choice_scores(head, pooled, 4)
+    assert scores.shape == (3, 4) and Head(8, 3)(pooled).shape == (12, 3)
+    torch.testing.assert_close(scores[1, 2], head(pooled[6:7])[0, 0])
+
+
+def test_texts_of_choices() -> None:
+    assert answer_texts("why ?", ["a", "b"]) == [["why ?", "a"], ["why ?", "b"]]
+    assert rationale_texts("why ?", "a", ["r", "s"]) == [["why ?", "a", "r"], ["why ?", "a", "s"]]
+
+
+def test_soft_target_loss_sums_over_answers() -> None:
+    scores, targets = torch.tensor([[0.3, -2.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.3], [0.0, 0.0]])
+    each = -(targets * functional.logsigmoid(scores) + (1 - targets) * functional.logsigmoid(-scores))
+    torch.testing.assert_close(soft_target_loss(scores, targets), each.sum() / 2)
+
+
+def test_the_vocabulary_holds_the_most_frequent_answers_of_the_given_questions() -> None:
+    soft = [
+        soft_targets(["red"] * 9 + ["blue"]),
+        soft_targets(["red"] * 4 + ["pink"] * 6),
+        soft_targets(["green"] * 10),
+    ]
+    assert answer_vocabulary(soft).answers == ["red", "blue", "green", "pink"]
+    known = answer_vocabulary(soft, largest=2)
+    assert known.targets(soft).tolist() == [pytest.approx([1.0, 0.3]), [1.0, 0.0], [0.0, 0.0]]
+    assert known.coverage(soft) == pytest.approx(2 / 3)
+    assert answer_vocabulary(soft, least=2).answers == ["red"]
+    with pytest.raises(InputError, match="empty answer vocabulary"):
+        answer_vocabulary(soft, least=5)

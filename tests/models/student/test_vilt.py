@@ -1,0 +1,98 @@
+"""ViLT behind the students' interface, against transformers itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import PreTrainedTokenizerFast, ViltConfig, ViltModel
+
+from vldistill.errors import InputError
+from vldistill.models.student import load_student
+from vldistill.models.student.tokens import WordPieceTokenizer
+from vldistill.models.student.vilt import Vilt, load_published_vilt
+
+TEXTS = [["is the circle red?"], ["a blue square"]]
+
+
+@pytest.fixture
+def vilt(tokenizer: WordPieceTokenizer) -> Vilt:
+    torch.manual_seed(0)
+    config = ViltConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+        image_size=64, patch_size=16, max_position_embeddings=20, initializer_range=0.2,
+    )  # fmt: skip
+    model = ViltModel(config)
+    torch.nn.init.normal_(model.embeddings.position_embeddings, std=0.5)
+    torch.nn.init.normal_(model.embeddings.cls_token, std=0.5)
+    return Vilt(model, tokenizer, {"source": "tiny", "seen": []}).eval()
+
+
+def pictures() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        for height, width in ((40, 64), (64, 64))
+    ]
+
+
+def batch_of(vilt: Vilt) -> dict[str, torch.Tensor]:
+    return {**vilt.tokenize(TEXTS).batch(torch.arange(2)), **vilt.pixels(pictures())}
+
+
+def test_states_are_those_of_transformers_with_patches_in_their_places(vilt: Vilt) -> None:
+    batch = batch_of(vilt)
+    with torch.no_grad():
+        states = vilt(batch)
+        expected = vilt.model(
+            input_ids=batch["ids"],
+            attention_mask=batch["text_mask"].long(),
+            token_type_ids=batch["types"],
+            pixel_values=batch["pixels"],
+            pixel_mask=batch["pixel_mask"],
+        )
+        length = batch["ids"].shape[1]
+        torch.testing.assert_close(states.cls, expected.last_hidden_state[:, 0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(states.text, expected.last_hidden_state[:, 1:length], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(states.regions[:, 0], expected.last_hidden_state[:, length], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(vilt.pooled(states.cls), expected.pooler_output, atol=1e-5, rtol=1e-4)
+    filled = states.region_mask.sum(dim=1)
+    for row in range(2):
+        ours = states.regions[row, states.region_mask[row]].sum(dim=0)
+        theirs = expected.last_hidden_state[row, length : length + int(filled[row])].sum(dim=0)
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_a_patch_has_the_state_of_its_place(vilt: Vilt) -> None:
+    batch = batch_of(vilt)
+    with torch.no_grad():
+        before = vilt(batch).regions
+        batch["pixels"][1, :, 16:32, 32:48] += 3.0
+        moved = (vilt(batch).regions - before)[1].norm(dim=-1)
+    across = batch["pixels"].shape[-1] // 16
+    assert int(moved[1:].argmax()) == across + 2
+
+
+def test_saved_and_loaded_alike(vilt: Vilt, tmp_path: Path) -> None:
+    vilt.save(tmp_path)
+    again = load_student(tmp_path)
+    assert isinstance(again, Vilt) and (again.width, again.positions, again.visual) == (32, 20, "pixels")
+    batch = batch_of(vilt)
+    with torch.no_grad():
+        assert torch.equal(again(batch).cls, vilt(batch).cls)
+
+
+def test_published_folders(vilt: Vilt, tmp_path: Path) -> None:
+    vilt.model.save_pretrained(tmp_path)
+    PreTrainedTokenizerFast(
+        tokenizer_object=vilt.tokenizer.backend, unk_token="[UNK]", pad_token="[PAD]"
+    ).save_pretrained(tmp_path)
+    again = load_published_vilt(tmp_path)
+    batch = batch_of(vilt)
+    with torch.no_grad():
+        torch.testing.assert_close(again(batch).cls, vilt(batch).cls)
+    with pytest.raises(InputError, match="ViLT does not load"):
+        load_published_vilt(tmp_path / "absent")
