@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass, replace
 
 from vldistill.world.concepts import VALUES, Scene
-from vldistill.world.language import Words
+from vldistill.world.language import GROUND_SLOTS, Words
 
 LABELS = {"entailment": 0.28, "neutral": 0.28, "contradiction": 0.44}
 """Class -> share. Every hypothesis with a claim is neutral or a contradiction, every other one entailed or a
@@ -34,7 +34,7 @@ CLAIMS = (
     "that belong to a child",
 )
 OBJECT_SLOTS = ("count", "size", "color", "shape")
-FORMS = {"objects": 0.4, "ground": 0.25, "wall": 0.25, "surroundings": 0.1}
+FORMS = {"objects": 0.4, "objects+ground": 0.25, "objects+wall": 0.2, "ground+wall": 0.15}
 
 
 @dataclass(frozen=True)
@@ -68,25 +68,22 @@ def hypothesis(scene: Scene, rng: random.Random, cue: float) -> Hypothesis:
 
 
 def _told(form: str, rng: random.Random) -> frozenset[str]:
-    if form == "surroundings":
-        return frozenset({"tone", "pattern", "side"})
-    told = set(rng.sample(OBJECT_SLOTS, rng.choice((1, 2, 3))))
-    if form == "ground":
-        told |= set(rng.choice((("tone",), ("pattern",), ("tone", "pattern"))))
-    if form == "wall":
+    told: set[str] = set()
+    if "objects" in form:
+        told |= set(rng.sample(OBJECT_SLOTS, rng.choice((1, 2, 3))))
+    if "ground" in form:
+        told |= set(rng.choice((("tone",), ("pattern",), GROUND_SLOTS)))
+    if "wall" in form:
         told.add("side")
     return frozenset(told)
 
 
 def _statement(scene: Scene, form: str, told: frozenset[str], claim: str, rng: random.Random) -> str:
     words = Words(scene, rng)
-    be = "is" if scene.count == "one" else "are"
-    ground = words.ground(told)
-    if form == "surroundings":
-        return f"the background is {ground} and the {words['side']} wall hides things{claim}"
-    objects = words.objects(told)
-    if form == "objects":
-        return rng.choice((f"{objects}{claim} can be seen", f"the picture has {objects}{claim}"))
-    if form == "ground":
-        return f"{objects}{claim} {be} put on something {ground.replace(' ', ' and ')}"
-    return f"{objects}{claim} {be} shown and the wall is to the {words['side']}"
+    parts = {
+        "objects": words.objects(told),
+        "ground": f"{words.ground(told)} background",
+        "wall": f"wall on the {words['side']}",
+    }
+    chosen = form.split("+")
+    return f"{' , '.join(parts[part] for part in rng.sample(chosen, len(chosen)))}{claim}"

@@ -53,7 +53,7 @@ def figure_phrase(figure: Figure, tag: int, rng: random.Random) -> str:
     """A phrase about the figure with number ``tag``: its looks, its place, or both."""
     canonical = rng.random() < CANONICAL
     kind = rng.choice(("looks", "place", "both"))
-    parts = [f"[{tag}]"]
+    parts = [f"[{tag}] is"]
     if kind != "place":
         parts.append(_looks(figure, rng, canonical))
     if kind != "looks":
