@@ -22,7 +22,7 @@ class StudentShape(Section):
         1000, ge=1, description="Largest vocabulary; characters, tags and the words of the tasks are in it in any case."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout; with 0.1 a small student does not become grounded.")
-    pre_norm: bool = Field(True, description="Normalise before attention and feed-forward, not after as BERT does.")
+    pre_norm: bool = Field(False, description="Normalise before attention and feed-forward, not after as BERT does.")
     init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of fresh weights; BERT's 0.02 suits 768.")
 
     @model_validator(mode="after")
@@ -70,18 +70,22 @@ class Student(Section):
     seed: int = Field(0, ge=0, description="Seed of weights, order of phrases, masks and negatives.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
     matched: float = Field(
-        0.25, gt=0, le=1, description="Share of a batch's phrases that are also matched; all of them are shown masked."
+        0.4, gt=0, le=1, description="Share of a batch's phrases that are also matched; all of them are shown masked."
     )
-    mask_ratio: float = Field(0.25, gt=0, le=1, description="Share of a masked phrase's tokens; at least one.")
+    mask_ratio: float = Field(0.4, gt=0, le=1, description="Share of a masked phrase's tokens; at least one.")
     hard: float = Field(
         0.9, ge=0, le=1, description="Share of the negatives that differ from the phrase in one word, where there are."
     )
-    focus: float = Field(
-        0.5, ge=0, le=1, description="Share of the pairs that show only the region the phrase is about, not the image."
+    focus_first: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Share of the steps, at the beginning, that show only the region a phrase is about.",
     )
+    focus: float = Field(0.3, ge=0, le=1, description="Share of the pairs that do so in the steps afterwards.")
     weights: StudentWeights = Field(default_factory=StudentWeights, description="Weights of the loss terms.")
     training: Training = _training(
-        steps=3000, batch_size=48, learning_rate=0.002, warmup=150, weight_decay=0.01, checkpoint_every=500
+        steps=4000, batch_size=64, learning_rate=0.002, warmup=150, weight_decay=0.01, checkpoint_every=500
     )
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ circle``. Nothing is known of what words mean, so two mistakes must be kept out 
 
 - the phrase may be true of the image though nobody said so: those among the image's own phrases are left out;
 - the two words may not exclude each other (``red`` and ``crimson``, ``circle`` and ``figure``, ``red`` and ``big``).
-  Phrases that exclude each other stand with the same image less often than chance has it, the others at least as often.
+  Phrases that exclude each other stand with the same image never or by chance, the others far more often.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Pattern = tuple[str, ...]
 Pair = tuple[str, str]
 GAP = ""  # no word is empty
 
-# Words do not exclude each other if their phrases share images more often than this share of what chance would have;
-# a single meeting may be an accident, or an annotator's mistake.
-LIFT, MEETINGS = 0.5, 2
+# Words do not exclude each other if their phrases share images so many times as often as chance has it, which is low
+# for any one phrase; a single meeting may be an accident, or an annotator's mistake.
+LIFT, MEETINGS = 3.0, 2
 TRIES = 20
 
 

@@ -7,8 +7,8 @@ Losses (Chen et al., arXiv 1909.11740), on phrases about images:
 
 s = logit of a match. The second part of matching is our choice: it compares the two texts on the same image. Negatives
 are hard (`vldistill.pretrain.student_negatives`); without them, or without this stage, a student looks at nothing.
-Our choice too: a share of the pairs shows only the region that the phrase is about. Which word belongs to what in a
-feature is learnt from those at once, and then there is something to be found among several regions.
+Our choice too: in the first steps, and in a share of the pairs later, only the region that the phrase is about is
+shown. Which word belongs to what in a feature is learnt from those; then there is something to find among regions.
 """
 
 from __future__ import annotations
@@ -89,6 +89,19 @@ class Grounding(nn.Module):
         return self.match(self.student.pooled(cls)).squeeze(-1)
 
 
+class FocusFirst(Sampler):
+    """A sampler that marks the examples of the first ``steps`` steps by adding its size to their indices."""
+
+    def __init__(self, steps: int, size: int, batch_size: int, seed: int) -> None:
+        super().__init__(size, batch_size, seed)
+        self._steps = steps
+
+    def batch(self, step: int) -> np.ndarray:
+        """Indices of the examples of 0-based `step`, marked or not."""
+        indices = super().batch(step)
+        return indices + self.size if step < self._steps else indices
+
+
 class GroundingTask:
     """Terms ``mlm`` and ``matching``.
 
@@ -104,17 +117,21 @@ class GroundingTask:
 
     def __init__(self, module: Grounding, corpus: Corpus, pairs: np.ndarray, settings: options.Student) -> None:
         self.module = module
-        self.sampler = Sampler(len(pairs), settings.training.batch_size, settings.seed)
+        training = settings.training
+        self.sampler = FocusFirst(
+            round(settings.focus_first * training.steps), len(pairs), training.batch_size, settings.seed
+        )
         self.weights: Mapping[str, float] = settings.weights.model_dump()
         self._corpus, self._pairs, self._settings = corpus, pairs, settings
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         """Entries of [2 n + B] sequences, ``targets`` (ids of masked tokens, else -100) and ``pairs`` = n."""
-        pairs = self._pairs[indices]
+        first = indices[0] >= self.sampler.size
+        pairs = self._pairs[indices % self.sampler.size]
         count = max(1, round(self._settings.matched * len(pairs)))
         rows = np.concatenate([pairs[:count], pairs[:count], pairs])
         rows[count : 2 * count, 0] = [self._negative(phrase, image, rng) for phrase, image, _ in pairs[:count]]
-        focused = rng.random(len(pairs)) < self._settings.focus
+        focused = rng.random(len(pairs)) < (1.0 if first else self._settings.focus)
         focused = np.concatenate([focused[:count], focused[:count], focused])
         phrase, image, region = torch.from_numpy(rows).T
         batch = self._corpus.batch(phrase, image, region, torch.from_numpy(focused))
