@@ -86,6 +86,11 @@ def mad_cells(params: Params, task: str | None = None) -> list[MadCell]:
     return sorted(cells, key=place)
 
 
+def mad_batches(params: Params, task: str) -> list[list[MadCell]]:
+    """The batches of a task's cells."""
+    return batches(mad_cells(params, task), params.compute.mad_runs_per_job)
+
+
 AnyCell = TypeVar("AnyCell", Cell, MadCell)
 
 

@@ -66,7 +66,7 @@ def _run(method: Method[Any], params: Params, batch: int | None, gather: bool, d
     if batch is not None and gather:
         raise click.UsageError("give --batch or --gather, not both")
     if not gather:
-        count = len(batches(method.cells, params.compute.runs_per_job))
+        count = len(batches(method.cells, method.per_job))
         began = time.monotonic()
         for number in range(count) if batch is None else [batch]:
             left = None if deadline is None else deadline - (time.monotonic() - began)

@@ -76,14 +76,14 @@ def predict_mad(task: Task, batch: int | None, gather: bool, deadline: float | N
 
     With neither option every batch runs, one after the other, and is gathered.
     """
-    from vldistill.cells import batches, mad_cells
+    from vldistill.cells import mad_batches
 
     root = Path.cwd()
     tree = params.load(root / layout.PARAMS)
     _predict(
         lambda number, left: evaluate.mad_predict_batch(tree, root, task, number, deadline=left),
         lambda: evaluate.mad_predict_gather(tree, root, task),
-        len(batches(mad_cells(tree, task), tree.compute.runs_per_job)),
+        len(mad_batches(tree, task)),
         batch,
         gather,
         deadline,

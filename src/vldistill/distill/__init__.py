@@ -30,8 +30,15 @@ def vlkd_gather(params: Params, root: str | Path) -> Path:
 
 
 def mad_batch(params: Params, root: str | Path, task: str, batch: int, *, deadline: float | None = None) -> Path:
-    """Train MAD's cells of one batch of a task; see `vldistill.distill.batch.train_batch`."""
-    return train_batch(mad(params, Path(root), task), params, Path(root), batch, deadline)
+    """Train MAD's cells of one batch of a task; see `vldistill.distill.batch.train_batch`.
+
+    Raises:
+        InputError: no such task, or no cell on it; else as there.
+    """
+    method = mad(params, Path(root), task)
+    if not method.cells:
+        raise InputError(f"no cell on {task}", field="distill.mad.tasks", action="Name the task there")
+    return train_batch(method, params, Path(root), batch, deadline)
 
 
 def mad_gather(params: Params, root: str | Path, task: str) -> Path:
@@ -50,6 +57,7 @@ def vlkd(params: Params, root: Path) -> Method[Cell]:
     return Method(
         part="distill/vlkd",
         cells=vlkd_cells(params),
+        per_job=params.compute.runs_per_job,
         target=layout.distill_vlkd(root),
         look_up=lambda cell: look_up(params, root, cell),
         run=run,
@@ -58,16 +66,13 @@ def vlkd(params: Params, root: Path) -> Method[Cell]:
 
 
 def mad(params: Params, root: Path, task: str) -> Method[MadCell]:
-    """MAD on one task.
+    """MAD on one task; the experiment may have no cell on it.
 
     Raises:
-        InputError: there is no such task, or the experiment has no cell on it.
+        InputError: there is no such task.
     """
     if task not in TASKS:
         raise InputError(f"no task called {task!r}", action=f"Tasks: {', '.join(TASKS)}")
-    cells = mad_cells(params, task)
-    if not cells:
-        raise InputError(f"no cell on {task}", field="distill.mad.tasks", action="Name the task there")
 
     def run(cell: MadCell, moment: float | None) -> RunFolder:
         from vldistill.distill.mad.cell import run_mad_cell
@@ -76,7 +81,8 @@ def mad(params: Params, root: Path, task: str) -> Method[MadCell]:
 
     return Method(
         part=f"distill/mad/{task}",
-        cells=cells,
+        cells=mad_cells(params, task),
+        per_job=params.compute.mad_runs_per_job,
         target=layout.distill_mad(root, task),
         look_up=lambda cell: look_up_mad(params, root, cell),
         run=run,

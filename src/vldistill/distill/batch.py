@@ -32,6 +32,7 @@ class Method(Generic[AnyCell]):
     Attributes:
         part: the command that trains them, as in ``distill/vlkd``; also where the receipts are.
         cells: all that are to be trained and gathered.
+        per_job: how many of them one process trains, at most.
         target: the artifact that they are gathered in, a folder each.
         look_up: a cell's run folder as it is; imports nothing heavy.
         run: trains a cell by the given `time.monotonic()` moment, or adopts or resumes it.
@@ -40,6 +41,7 @@ class Method(Generic[AnyCell]):
 
     part: str
     cells: Sequence[AnyCell]
+    per_job: int
     target: Path
     look_up: Callable[[AnyCell], RunFolder]
     run: Callable[[AnyCell, float | None], RunFolder]
@@ -103,7 +105,7 @@ def gather(method: Method[AnyCell], params: Params) -> Path:
 
 
 def _batch(method: Method[AnyCell], params: Params, number: int) -> list[AnyCell]:
-    all_batches = batches(method.cells, params.compute.runs_per_job)
+    all_batches = batches(method.cells, method.per_job)
     if not 0 <= number < len(all_batches):
         raise InputError(f"no batch {number}", field="--batch", action=f"Batches: 0 to {len(all_batches) - 1}")
     return all_batches[number]
@@ -112,7 +114,7 @@ def _batch(method: Method[AnyCell], params: Params, number: int) -> list[AnyCell
 def _finished(method: Method[AnyCell], params: Params, cell: AnyCell) -> RunFolder:
     run = method.look_up(cell)
     if not run.done:
-        all_batches = batches(method.cells, params.compute.runs_per_job)
+        all_batches = batches(method.cells, method.per_job)
         number = next(number for number, cells in enumerate(all_batches) if cell in cells)
         command = method.part.replace("/", " ")
         raise InputError(

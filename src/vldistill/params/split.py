@@ -28,7 +28,12 @@ class MadSplits(Section):
         description="Training subsets, in percent of the training units (images; VCR: movies). Of one seed, a smaller "
         "subset is a part of every larger one.",
     )
-    seeds: int = Field(3, ge=1, description="Subsets of each size: seeds 0, 1, ... of the order.")
+    seeds: int = Field(
+        5,
+        ge=1,
+        description="Subsets of each size: seeds 0, 1, ... of the order. One more than is trained on costs little, and "
+        "an arm can be given another seed without making the lists again.",
+    )
     fraction_seeds: dict[str, int] = Field(
         default_factory=dict,
         description='Other numbers of seeds by size, e.g. {"1": 5}: small subsets differ more.',
@@ -84,7 +89,7 @@ class Split(Section):
     seed: int = Field(0, ge=0, description='Seed of the order sha256("seed:unit").')
     coco: Limits = Field(default_factory=Limits, description="Captioning on COCO.")
     nocaps: Limits = Field(default_factory=Limits, description="Captioning on NoCaps; has no dev part.")
-    vqav2: Limits = Field(default_factory=Limits, description="VQAv2 questions.")
+    vqav2: Limits = Field(default_factory=lambda: Limits(dev=500, test=600), description="VQAv2 questions, for VLKD.")
     okvqa: Limits = Field(default_factory=Limits, description="OK-VQA questions.")
     domains: Limits = Field(default_factory=Limits, description="VQA questions on NoCaps images; has no dev part.")
     reading: Limits = Field(default_factory=Limits, description="The reading task.")

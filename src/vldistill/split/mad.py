@@ -18,6 +18,7 @@ Names: ``dev``, ``test``, ``train-F-sSEED`` (F percent of the training units); t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ MAD_TASKS = {"snli_ve": "snli_ve", "vcr": "vcr", "vqa": "vqav2"}
 PUBLISHED_PRIORS = "vqa_cp"
 Lists = dict[str, dict[str, Any]]
 Units = dict[str, str]
+Rewritten = dict[str, list[ChoiceRecord]]
 
 
 def low_shot_name(percent: int, seed: int, part: str = "train") -> str:
@@ -80,7 +82,7 @@ def _subset_names(options: MadSplits, part: str) -> list[str]:
 
 
 def mad_splits(params: Params, root: str | Path, task: str) -> list[Path]:
-    """Write all lists of a task, and for vcr the folders of rewritten records.
+    """Publish all lists of a task, and for vcr the folders of rewritten records, as the artifact results/split/TASK.
 
     An absent data set has empty lists, and no rewritten records. For vqa the published VQA-CP lists are taken where
     that set is there.
@@ -92,25 +94,37 @@ def mad_splits(params: Params, root: str | Path, task: str) -> list[Path]:
         InputError: no such task, no records, or no training or test items.
     """
     names = list_names(params, task)
-    paths = [layout.split(root, task, name) for name in names]
-    with recorded(layout.run_record(paths[0].parent), stage="split", task=task):
+    target = layout.split(root, task, names[0]).parent
+    with recorded(layout.run_record(target), stage="split", task=task):
+        rewritten: Rewritten = {}
         if absence(layout.download(root, MAD_TASKS[task])) is not None:
             made = {name: listed([], "id", params.split.seed, 0.0) for name in names}
         else:
-            made = _made(params, root, task)
-        for name, path in zip(names, paths, strict=True):
-            write_json(path, made[name])
-    return paths
+            made, rewritten = _made(params, root, task)
+
+        def build(folder: Path) -> None:
+            for name in names:
+                write_json(folder / f"{name}.json", made[name])
+            for rule, records in rewritten.items():
+                publish(folder / rule_name(rule), partial(_write, records), {"rule": rule})
+
+        publish(target, build, {"task": task})
+    return [layout.split(root, task, name) for name in names]
 
 
-def _made(params: Params, root: str | Path, task: str) -> Lists:
+def _write(records: Sequence[ChoiceRecord], folder: Path) -> None:
+    write_records(folder, records)
+
+
+def _made(params: Params, root: str | Path, task: str) -> tuple[Lists, Rewritten]:
     source = layout.download(root, MAD_TASKS[task])
+    rewritten: Rewritten = {}
     if task == "snli_ve":
         made = entailment_lists(params, read_entailments(source))
     elif task == "vcr":
         records = read_choices(source)
         made = choice_lists(params, records)
-        _write_rewritten(params, root, records, made)
+        rewritten = _rewritten(params, records, made)
     else:
         priors = layout.download(root, PUBLISHED_PRIORS)
         published = None if absence(priors) is not None else read_questions(priors)
@@ -118,7 +132,7 @@ def _made(params: Params, root: str | Path, task: str) -> Lists:
     for name in ("test", *_subset_names(params.split.mad, "train")):
         if not made[name]["ids"]:
             raise InputError(f"no items for the list {name}", file=source, action="Download the set again")
-    return made
+    return made, rewritten
 
 
 def entailment_lists(params: Params, records: Sequence[EntailmentRecord]) -> Lists:
@@ -222,13 +236,12 @@ def _part_of(whole: Mapping[str, Any], ids: Sequence[str], *, of: str, seed: int
     return listed(ids, "id", seed, fraction, of=of)
 
 
-def _write_rewritten(params: Params, root: str | Path, records: Sequence[ChoiceRecord], lists: Lists) -> None:
+def _rewritten(params: Params, records: Sequence[ChoiceRecord], lists: Lists) -> Rewritten:
     by_id = {record.id: record for record in records}
+    found: Rewritten = {}
     for rule in RULES:
         originals = [by_id[identity] for identity in lists[rule_name(rule)]["ids"]]
-        made = [done for record in originals if (done := rewrite(record, rule, params.split.mad.tagged)) is not None]
-
-        def build(folder: Path, made: list[ChoiceRecord] = made) -> None:
-            write_records(folder, made)
-
-        publish(layout.split(root, "vcr", rule_name(rule)).with_suffix(""), build, {"rule": rule})
+        found[rule] = [
+            done for record in originals if (done := rewrite(record, rule, params.split.mad.tagged)) is not None
+        ]
+    return found

@@ -8,7 +8,7 @@ import pytest
 
 from tests.evaluate.mad.project import TASKS, TREE, make_project
 from vldistill import evaluate, layout
-from vldistill.cells import batches, mad_cells
+from vldistill.cells import mad_batches
 from vldistill.params import Params
 
 
@@ -27,7 +27,7 @@ def mad_project(tmp_path_factory: pytest.TempPathFactory, mad_params: Params) ->
 def mad_predicted(mad_project: Path, mad_params: Params) -> Path:
     """Its gathered predictions: a folder a task."""
     for task in TASKS:
-        for batch in range(len(batches(mad_cells(mad_params, task), mad_params.compute.runs_per_job))):
+        for batch in range(len(mad_batches(mad_params, task))):
             evaluate.mad_predict_batch(mad_params, mad_project, task, batch)
         evaluate.mad_predict_gather(mad_params, mad_project, task)
     return layout.predict_mad(mad_project, "vcr").parent

@@ -41,7 +41,7 @@ TREE = {
         }
     },
     "evaluate": {"mad": {"resamples": 50, "batch_size": 64, "leaderboard": "mad-f20-s1"}},
-    "compute": {"runs_per_job": 4},
+    "compute": {"mad_runs_per_job": 4},
 }  # fmt: skip
 DATASETS = ("flickr30k", "coco", "vcr", "vg", "snli_ve", "vqav2", "vqa_cp")
 REGIONS, WIDTH, DIM = 6, 12, 8

@@ -9,7 +9,7 @@ from typing import Any
 
 from vldistill import layout
 from vldistill.artifact import publish, publish_absent
-from vldistill.cells import batches, mad_cells
+from vldistill.cells import mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import MadData
@@ -37,7 +37,7 @@ def batch_jobs(params: Params, task: Task, batch: int) -> list[Job]:
     Raises:
         InputError: there is no such batch.
     """
-    dealt = batches(mad_cells(params, task), params.compute.runs_per_job)
+    dealt = mad_batches(params, task)
     if not 0 <= batch < len(dealt):
         raise InputError(f"there is no batch {batch} of {task}", action=f"Batches: 0 to {len(dealt) - 1}")
     return [jobs.job_of(params, cell) for cell in dealt[batch]]
