@@ -69,6 +69,27 @@ class Sources:
     language_model: Store | None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A cell before its first step.
+
+    Attributes:
+        options: of its arm.
+        model: learns.
+        task: for the training loop.
+        held: items that are kept from training; None where none are.
+        sources: what it reads.
+        record: facts about the training subset, for the cell's record.
+    """
+
+    options: MadOptions
+    model: MadModel
+    task: MadTask
+    held: Items | None
+    sources: Sources
+    record: dict[str, Any]
+
+
 def run_mad_cell(params: Params, root: Path, cell: MadCell, *, deadline: float | None = None) -> runs.RunFolder:
     """Train `cell`, or adopt or resume what another process did of it.
 
@@ -108,39 +129,15 @@ def _train(
     deadline: float | None,
 ) -> None:
     meter = Meter()
-    options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
-    sources = open_sources(inputs(params, root, cell))
-    torch.set_num_threads(params.compute.threads)
-    student = _student(sources.paths["student"], cell)
-    maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
-    subset = load_subset(
-        cell.task,
-        sources.paths["records"],
-        subset_file(root, cell),
-        options,
-        cell.seed,
-        params.features.tagged_as,
-    )
-    seen = make_inputs(subset.train, student, sources.features, boxes_of(sources.paths["images"]))
-    words = _embed_words(params, student, subset.train, maps, sources, options)
-    seed_everything(cell.seed)
-    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options))
-    teaching = teach(subset.train, seen, sources, maps, options, model, cell.seed, constant)
-    task = MadTask(model, subset.train, seen, teaching, options, cell.seed)
+    made = prepare(params, root, cell, constant)
+    options, model = made.options, made.model
     training = options.training.model_copy(
         update={"steps": options.steps, "warmup": min(options.training.warmup, options.steps)}
     )
     name = f"distill mad {cell.task} {cell.name}"
-    metrics = train(task, training, Run(run.path, name, cell.seed, params.compute, deadline))
+    metrics = train(made.task, training, Run(run.path, name, cell.seed, params.compute, deadline))
     model.cpu().eval()
-    record = {
-        "items": len(subset.train),
-        "groups": len(set(subset.train.groups)),
-        "cut": round(seen.tokens.cut.float().mean().item(), 6),
-        "boxes_left_out": int(seen.regions.left_out.sum()),
-        **({"embedded_words": words} if options.embeddings == "teacher" else {}),
-        **({"holdout": _holdout(model, subset.held, student, sources)} if subset.held else {}),
-    }
+    record = made.record | ({"holdout": _holdout(model, made.held, made.sources)} if made.held else {})
     model.facts = {
         "toy": run.key["toy"],
         "options": options.model_dump(mode="json"),
@@ -155,6 +152,42 @@ def _train(
     weights = _mean_weights(run.path / METRICS)
     run.finish({"cell": cell.name, "metrics": metrics, "weights": weights, **record, **meter.cost()})
     discard(run.path)
+
+
+def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, float] | None = None) -> Prepared:
+    """Everything of a cell before its first step.
+
+    Args:
+        params: the experiment.
+        root: project root.
+        cell: what is to be trained.
+        constant: the weights of the variant `equal_mean`.
+
+    Raises:
+        InputError: as `run_mad_cell`.
+    """
+    options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
+    sources = open_sources(inputs(params, root, cell))
+    torch.set_num_threads(params.compute.threads)
+    student = _student(sources.paths["student"], cell)
+    maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
+    records, ids = sources.paths["records"], subset_file(root, cell)
+    subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as)
+    seen = make_inputs(subset.train, student, sources.features, boxes_of(sources.paths["images"]))
+    words = _embed_words(params, student, subset.train, maps, sources, options)
+    # all that is drawn from here on, is drawn alike in all arms: first the head
+    seed_everything(cell.seed)
+    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options))
+    teaching = teach(subset.train, seen, sources, maps, options, model, cell.seed, constant)
+    record = {
+        "items": len(subset.train),
+        "groups": len(set(subset.train.groups)),
+        "cut": round(seen.tokens.cut.float().mean().item(), 6),
+        "boxes_left_out": int(seen.regions.left_out.sum()),
+        **({"embedded_words": words} if options.embeddings == "teacher" else {}),
+    }
+    task = MadTask(model, subset.train, seen, teaching, options, cell.seed)
+    return Prepared(options, model, task, subset.held, sources, record)
 
 
 def open_sources(paths: Mapping[str, Path]) -> Sources:
@@ -283,9 +316,9 @@ def _teacher_input(maps: Mapping[str, Tensor], options: MadOptions) -> TeacherIn
     return TeacherInput(maps[INPUT_TEXT], maps[INPUT_IMAGE]) if options.projected_input else None
 
 
-def _holdout(model: MadModel, held: Items, student: Student, sources: Sources) -> dict[str, Any]:
+def _holdout(model: MadModel, held: Items, sources: Sources) -> dict[str, Any]:
     """Accuracy on the items that were kept from training."""
-    seen = make_inputs(held, student, sources.features, boxes_of(sources.paths["images"]))
+    seen = make_inputs(held, model.student, sources.features, boxes_of(sources.paths["images"]))
     target = None
     if model.sees_teacher:
         assert sources.texts is not None
