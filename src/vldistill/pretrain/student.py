@@ -72,11 +72,18 @@ def make(
         tower, _images(data, keys, boxes), most=settings.regions.most, margin=settings.regions.margin
     )
     phrases = collect(records, boxes, settings.regions.most, set(withheld))
-    return ground(settings, phrases, regions, folder, run, words=words)
+    return ground(settings, phrases, regions, folder, run, words=words, withheld=withheld)
 
 
 def ground(
-    settings: options.Student, phrases: Phrases, regions: Regions, folder: Path, run: Run, *, words: Collection[str]
+    settings: options.Student,
+    phrases: Phrases,
+    regions: Regions,
+    folder: Path,
+    run: Run,
+    *,
+    words: Collection[str],
+    withheld: Collection[str] = (),
 ) -> dict[str, Any]:
     """`make`, from phrases and regions that are at hand; the tag of object i names box i."""
     most = regions.mask.shape[1]
@@ -96,7 +103,8 @@ def ground(
     module = Grounding(student)
     metrics = train(GroundingTask(module, corpus, fit, settings), settings.training, run)
     module.cpu().eval()
-    student.facts.update(source="train", seen=[])
+    # what it was kept from is told, so that others can find the phrases that it knows
+    student.facts.update(source="train", seen=[], withheld=sorted(withheld))
     student.save(folder)
     return {"train_loss": metrics["loss"], "phrases": len(fit), **dev_figures(module, corpus, dev)}
 
