@@ -3,6 +3,8 @@ rule report:
         scores="results/evaluate/vlkd/score/manifest.json",
         predictions="results/evaluate/vlkd/predict/manifest.json",
         models="results/distill/vlkd/manifest.json",
+        mad_scores=expand(rules.evaluate_mad_score.output.manifest, task=MAD_TASKS),
+        mad_rows=expand(rules.evaluate_mad_score.output.rows, task=MAD_TASKS),
         data=rules.download.input,
         splits=rules.split.input,
         records=[
@@ -12,6 +14,18 @@ rule report:
                 rules.features_set.output.record, encoder=ENCODERS, dataset=IMAGE_SETS
             ),
             expand(rules.split_task.output.record, task=TASKS),
+            expand(rules.download_mad_set.output.record, dataset=MAD_DATASETS),
+            expand(rules.pretrain_student.output.record, model=STUDENTS),
+            expand(
+                rules.features_mad_set.output.record,
+                encoder="clip",
+                dataset=REGION_SETS,
+            ),
+            expand(rules.features_texts.output.record, encoder=TEXT_ENCODERS),
+            expand(rules.split_mad_task.output.record, task=MAD_TASKS),
+            expand(rules.distill_mad.output.record, task=MAD_TASKS),
+            expand(rules.evaluate_mad_predict.output.record, task=MAD_TASKS),
+            expand(rules.evaluate_mad_score.output.record, task=MAD_TASKS),
             "results/distill/vlkd.run.json",
             "results/evaluate/vlkd/predict.run.json",
             "results/evaluate/vlkd/score.run.json",

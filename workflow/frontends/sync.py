@@ -170,19 +170,19 @@ def accept(*names: str) -> dict[str, Any]:
     """Take the present outputs of stages as the results of the present code and parameters, in both books.
 
     Raises:
+        InputError: there is no such stage, or group of stages.
         RuntimeError: an output is missing, or one of the two tools failed.
     """
-    stages = dvcside.stages()
-    chosen = [stages[name] for name in names]
+    chosen = dvcside.named(names, dvcside.stages())
     for stage in chosen:
         if missing := [path for path in stage.outputs if not Path(path).exists()]:
             raise RuntimeError(f"{stage.name} has no {missing[0]} to accept. Run it: snakemake {stage.target}")
     snakeside.touch([rule for stage in chosen for rule in stage.rules], [stage.target for stage in chosen])
     if dvcside.absent() is None:
-        dvcside.commit(list(names))
+        dvcside.commit([stage.name for stage in chosen])
     memory = Memory.load()
     memory.learn(chosen, [path for stage in chosen for path in stage.outputs])
-    return {"accepted": list(names)}
+    return {"accepted": [stage.name for stage in chosen]}
 
 
 def _record_if_nothing_ran(workflow: Any) -> None:
