@@ -161,7 +161,7 @@ class EvaluateMad(Section):
         "test",
         description="Items evaluated; printed numbers come from test, with the shifted sets, tuning looks at dev only.",
     )
-    batch_size: int = Field(256, ge=1, description="Texts that pass through the student at once.")
+    batch_size: int = Field(128, ge=1, description="Texts that pass through the student at once.")
     max_items: int = Field(
         0, ge=0, description="At most this many items of each set (0 = all), the first in the order of the id list."
     )

@@ -21,7 +21,7 @@ from vldistill.evaluate.mad.statistics import (
     places,
 )
 from vldistill.evaluate.mad.summary import headline, summarise
-from vldistill.evaluate.mad.tables import Items, Results, Table
+from vldistill.evaluate.mad.tables import NOTHING, Items, Results, Table
 from vldistill.params.mad import ARMS
 
 DRAW = Draw(resamples=400)
@@ -139,6 +139,16 @@ def test_arms_scored_on_other_items_are_not_compared():
     broken["snli_ve", "test", "mad", 10, 1] = Items(ids, one.groups, one.scores)
     with pytest.raises(InputError, match="other items at seed 1"):
         Results(broken).tables(TEST, ["baseline", "mad"])
+
+
+def test_a_shifted_subset_without_items_is_left_out():
+    found = results(WELL, tasks=("snli_ve", "vcr"))
+    none = {("hard", 1), *(("plural", seed) for seed in range(3))}
+    fewer = {key: NOTHING if (key[1], key[4]) in none else items for key, items in found._files.items()}
+    made = differences(Results(fewer), ["snli_ve", "vcr"], DRAW)
+    assert find(made, "gain", HARD, "mad", "baseline").seeds == 2
+    assert find(made, "gain", chief("vcr", 10, shifted=True), "mad", "baseline").items == 90
+    assert not [one for one in made if one.place.subset == "plural"]
 
 
 def test_common_seeds_are_compared():

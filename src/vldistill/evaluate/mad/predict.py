@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -49,6 +49,8 @@ from vldistill.signals import Stopped, stop_requests
 from vldistill.split.pronouns import RULES
 
 Rows = list[dict[str, Any]]
+Kind = Literal["sets", "seen", "leaderboard"]
+"""What is asked: all sets, those for a model that sees the teachers, or VCR's questions without labels."""
 ANSWER_PARTS = tuple(f"{RATIONALES} {answer}" for answer in range(CHOICES))
 
 
@@ -74,10 +76,16 @@ def asked_of(pieces: Sequence[tuple[str, str, Items]]) -> Asked:
     return Asked(reduce(joined, (items for _, _, items in pieces)), parts)
 
 
-def asked_items(data: MadData, tagged_as: str) -> Asked:
-    """All that a cell of the task is asked."""
+def asked_items(data: MadData, tagged_as: str, *, sees_teacher: bool = False) -> Asked:
+    """All that a cell of the task is asked.
+
+    A model that sees the teachers' vectors of a text is not asked about VCR's rewritten ones: the teachers' features
+    are of texts as the data sets have them.
+    """
     pieces = []
     for name, records in data.sets.items():
+        if sees_teacher and name in RULES:
+            continue
         if data.task == "snli_ve":
             pieces.append((name, ANSWERS, entailment_items(records)))
         elif data.task == "vqa":
@@ -124,8 +132,8 @@ class Bench:
         self.params, self.root, self.task = params, root, task
         self.options = params.evaluate.mad
         self.data = MadData(root, task, self.options.split, self.options.max_items)
-        self._asked: dict[bool, Asked] = {}
-        self._inputs: dict[tuple[bool, str], Inputs] = {}
+        self._asked: dict[Kind, Asked] = {}
+        self._inputs: dict[tuple[Kind, str], Inputs] = {}
 
     def run(self, job: Job, run: RunFolder) -> None:
         """Predict with the model of one cell into its run folder."""
@@ -133,14 +141,14 @@ class Bench:
         compute = self.params.compute
         model, vocabulary = self.load(job.cell)
         with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
-            asked, scores = self.scores(model, vocabulary)
+            asked, scores = self.scores(model, vocabulary, "seen" if model.sees_teacher else "sets")
             found = rows_of(self.task, asked, scores, model.answers)
             for name, rows in found.items():
                 write_jsonl(run.path / f"{name}.jsonl", rows)
                 if self.task == "vqa":
                     write_json(run.path / f"{name}.json", official_answers(rows))
             if job.leaderboard:
-                board = leaderboard_rows(*self.scores(model, vocabulary, leaderboard=True))
+                board = leaderboard_rows(*self.scores(model, vocabulary, "leaderboard"))
                 write_leaderboard(run.path / LEADERBOARD, board)
         took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
         texts = len(asked.items.texts)
@@ -152,34 +160,33 @@ class Bench:
         model = MadModel.load(folder).to(self.params.compute.device)
         return model, sha256_file(folder / STUDENT / TOKENIZER)
 
-    def scores(self, model: MadModel, vocabulary: str, *, leaderboard: bool = False) -> tuple[Asked, Tensor]:
-        """What is asked and the model's scores [N, A] of it."""
-        asked, inputs = self.asked(leaderboard), self.inputs(model, vocabulary, leaderboard)
-        target = None
+    def scores(self, model: MadModel, vocabulary: str, kind: Kind) -> tuple[Asked, Tensor]:
+        """What is asked and the model's scores [N, A] of it; a small world may leave nothing to ask."""
+        asked = self.asked(kind)
+        if not len(asked.items):
+            return asked, torch.empty(0, asked.items.choices)
+        inputs, target = self.inputs(model, vocabulary, kind), None
         if model.sees_teacher:
-            features, texts = (
-                store_of(layout.features(self.root, CLIP, name)) for name in (self._images, layout.TEXTS)
-            )
+            features, texts = (self._store(name) for name in (self._images, layout.TEXTS))
             target = of_teacher(teacher_vectors(asked.items, inputs, features, texts, None), inputs)
         return asked, item_scores(model, inputs, target, at_once=self.options.batch_size)
 
-    def asked(self, leaderboard: bool) -> Asked:
-        """The items of the sets, or those of the leaderboard."""
-        if leaderboard not in self._asked:
+    def asked(self, kind: Kind) -> Asked:
+        """The items."""
+        if kind not in self._asked:
             tagged_as = self.params.features.tagged_as
-            if leaderboard:
-                self._asked[leaderboard] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
+            if kind == "leaderboard":
+                self._asked[kind] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
             else:
-                self._asked[leaderboard] = asked_items(self.data, tagged_as)
-        return self._asked[leaderboard]
+                self._asked[kind] = asked_items(self.data, tagged_as, sees_teacher=kind == "seen")
+        return self._asked[kind]
 
-    def inputs(self, model: MadModel, vocabulary: str, leaderboard: bool) -> Inputs:
+    def inputs(self, model: MadModel, vocabulary: str, kind: Kind) -> Inputs:
         """What the model's student sees of the items; students with one vocabulary share it."""
-        key = (leaderboard, vocabulary)
+        key = (kind, vocabulary)
         if key not in self._inputs:
-            features = self._store(self._images)
             boxes = boxes_of(layout.download(self.root, self._images))
-            self._inputs[key] = make_inputs(self.asked(leaderboard).items, model.student, features, boxes)
+            self._inputs[key] = make_inputs(self.asked(kind).items, model.student, self._store(self._images), boxes)
         return self._inputs[key]
 
     def _store(self, name: str) -> Store:

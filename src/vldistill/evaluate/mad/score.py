@@ -78,6 +78,8 @@ def _score_all(params: Params, root: Path, task: Task) -> Iterator[tuple[str, st
     chosen: dict[tuple[str, str], list[Any]] = {}
     for one in _predicted(params, root, data):
         for subset in subsets(task, options.split, one.entry["fraction"], one.entry["seed"]):
+            if subset.of not in one.sets:
+                continue
             if (subset.of, subset.list) not in chosen:
                 chosen[subset.of, subset.list] = data.subset(subset)
             records = chosen[subset.of, subset.list]
@@ -99,7 +101,7 @@ def _predicted(params: Params, root: Path, data: MadData) -> Iterator[_Predicted
     options, source = params.evaluate.mad, layout.predict_mad(root, data.task)
     index: list[dict[str, Any]] = read_json(source / INDEX)
     for entry in index:
-        files = {name: source / name / f"{entry['cell']}.jsonl" for name in data.sets}
+        files = {name: source / name / f"{entry['cell']}.jsonl" for name in entry["n"]}
         sets = {name: score_set(data.task, data.sets[name], read_jsonl(files[name]), files[name]) for name in files}
         yield _Predicted(_entry(options.split, entry), entry["cell"], sets)
     subsets_trained = dict.fromkeys((entry["fraction"], entry["seed"]) for entry in index)

@@ -37,7 +37,7 @@ def score_set(task: str, records: Sequence[MadRecord], rows: Rows, file: Path | 
 
     Args:
         task: snli_ve, vcr or vqa.
-        records: the items.
+        records: the items; a shifted set may have none.
         rows: a prediction for each of them (`evaluate.mad.data`).
         file: where they come from, for messages.
 
@@ -47,6 +47,8 @@ def score_set(task: str, records: Sequence[MadRecord], rows: Rows, file: Path | 
     by_id = {str(row["id"]): row for row in rows}
     if len(by_id) != len(rows):
         raise InputError("an id stands twice", file=file, field="id", action=AGAIN)
+    if not records and not rows:
+        return {}
     check_ids({record.id: record for record in records}, by_id, file=file, what="a prediction", where="items")
     return _SCORERS[task](records, by_id, file)
 

@@ -255,10 +255,11 @@ def _matched(results: Results, task: str, fraction: int, draw: Draw) -> Matched 
         return None
     models = [Shift(one.even, other.even) for one, other in zip(*sides, strict=True)]
     points = [(float(one.means.mean()), float(other.means.mean())) for one, other in zip(*sides, strict=True)]
-    if len({x for x, _ in points[1:]}) < 2:
-        return None
     groups = [side[0].groups for side in sides if side is not None]
-    found = above_line(models[0], models[1:], *groups, resamples=draw.resamples, level=draw.level)
+    try:
+        found = above_line(models[0], models[1:], *groups, resamples=draw.resamples, level=draw.level)
+    except ValueError:  # points or groups too much alike: not every resample has a line
+        return None
     return Matched(
         task=task,
         fraction=fraction,

@@ -47,6 +47,9 @@ class Items:
     scores: Mapping[str, NDArray[np.float64]]
 
 
+NOTHING = Items((), (), {})
+
+
 @dataclass(frozen=True)
 class Table:
     """Scores of one arm at one place.
@@ -126,10 +129,13 @@ class Results:
         """
         parts = PARTS.get(place.subset, (place.subset,))
         listed = [self._seeds.get((place.task, part, arm, place.fraction), []) for part in parts for arm in arms]
-        seeds = tuple(sorted(set.intersection(*map(set, listed)))) if all(listed) else ()
-        cells = [[self._joined(place, parts, arm, seed) for seed in seeds] for arm in arms]
-        if not seeds or any(place.metric not in items.scores for row in cells for items in row):
+        common = sorted(set.intersection(*map(set, listed))) if all(listed) else []
+        by_seed = {seed: [self._joined(place, parts, arm, seed) for arm in arms] for seed in common}
+        # a shifted subset may have no item at a seed
+        by_seed = {seed: row for seed, row in by_seed.items() if all(place.metric in items.scores for items in row)}
+        if not by_seed:
             return None
+        seeds, cells = tuple(by_seed), list(zip(*by_seed.values(), strict=True))
         for row, arm in zip(cells, arms, strict=True):
             for mine, first, seed in zip(row, cells[0], seeds, strict=True):
                 if mine.ids != first.ids:
@@ -142,8 +148,9 @@ class Results:
 
     def _joined(self, place: Place, parts: Sequence[str], arm: str, seed: int) -> Items:
         found = [self._files[place.task, part, arm, place.fraction, seed] for part in parts]
-        if len(found) == 1:
-            return found[0]
+        found = [items for items in found if items.ids]
+        if len(found) < 2:
+            return found[0] if found else NOTHING
         common = set.intersection(*(set(items.scores) for items in found))
         return Items(
             tuple(name for items in found for name in items.ids),
@@ -184,15 +191,17 @@ def read_results(root: str | Path, tasks: Sequence[str]) -> Results:
 
 
 def read_items(path: Path) -> Items:
-    """One file of per-item scores.
+    """One file of per-item scores; a subset may have no items.
 
     Raises:
-        InputError: a record lacks a field, or the file is empty.
+        InputError: a record lacks a field.
     """
     rows = list(read_jsonl(path))
+    if not rows:
+        return NOTHING
     try:
         metrics = list(rows[0]["scores"])
         scores = {name: np.array([float(row["scores"][name]) for row in rows]) for name in metrics}
         return Items(tuple(row["id"] for row in rows), tuple(row["group"] for row in rows), scores)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"not per-item scores: {error!r}", file=path, action="Score the task again") from None
