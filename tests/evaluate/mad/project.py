@@ -75,7 +75,8 @@ def publish_store(
         size = len(shard.keys)
         return shards.Rows({k: rng.normal(size=(size, *shape)).astype(np.float16) for k, shape in shapes.items()})
 
-    shards.fill(work, plan, rows, lambda _: None)
+    for shard in plan:
+        shards.commit(work, shard, rows(shard))
     shards.assemble(work, layout.features(root, "clip", dataset), plan, {"weights": "none"}, {})
 
 
