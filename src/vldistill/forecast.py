@@ -155,8 +155,8 @@ def reuse(jobs: list[dict[str, Any]], found: States, params: Params, root: Path)
             earlier = ", ".join(sorted({job["stage"] for job in jobs} & BEFORE[rule]))
             count = len(vlkd_cells(params) if method == "VLKD" else mad_cells(params))
             lines.append(
-                f"{method}: {count} cells; which of them are reused is known when {earlier} have run: equal inputs lead "
-                "to the same run folders"
+                f"{method}: {count} cells; how many are reused is known when {earlier} have run: equal inputs lead to "
+                "the same run folders"
             )
     return lines
 
