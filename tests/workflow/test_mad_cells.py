@@ -39,7 +39,7 @@ def name_of(cell: dict[str, object]) -> str:
 def test_one_more_seed_of_one_arm_runs_its_new_cells_and_no_other(project: Project, front_end: str) -> None:
     before = {stage: folders(project, stage) for stage in STAGES}
     if front_end == "temp":
-        project.run("dvc", "exp", "run", "--temp", "--name", "seed", "-S", "distill.mad.seeds={mad: 2}")
+        project.run("dvc", "exp", "run", "--temp", "--name", "seed", "-S", "+distill.mad.seeds.mad=2")
     else:
         project.edit("distill.mad.seeds", {"mad": 2})
         plan = project.vldistill("plan")
