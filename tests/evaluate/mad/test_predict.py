@@ -12,7 +12,6 @@ from vldistill.artifact import verify
 from vldistill.cells import mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.batch import batch_jobs
 from vldistill.evaluate.mad.data import MadData
 from vldistill.evaluate.metrics.vcr import read_leaderboard
 from vldistill.features.sentences import texts_of
@@ -41,13 +40,16 @@ def test_every_cell_predicts_every_item_of_every_set(
 ) -> None:
     verify(mad_predicted / task)
     index = read_json(mad_predicted / task / "index.json")
-    assert [entry["cell"] for entry in index] == [cell.name for cell in mad_cells(mad_params, task)]
+    cells = [cell.name for cell in mad_cells(mad_params, task)]
+    assert [entry["cell"] for entry in index] == [*cells, "teacher-f20-s0", "teacher-f20-s1"]
     data = MadData(mad_project, task, "test")
     for name, records in data.sets.items():
-        for entry in index:
+        for entry in (entry for entry in index if name in entry["n"]):
             rows = list(read_jsonl(mad_predicted / task / name / f"{entry['cell']}.jsonl"))
             assert [row["id"] for row in rows] == [record.id for record in records]
             assert entry["n"][name] == len(records)
+    partial = {entry["arm"] for entry in index if set(entry["n"]) != set(data.sets)}
+    assert partial == ({"teacher"} if task == "vcr" else set()), "teachers have no vectors of rewritten texts"
     assert set(data.sets) == {"snli_ve": {"test"}, "vcr": {"test", "singular", "plural"}, "vqa": {"iid", "shift"}}[task]
 
 
@@ -85,7 +87,7 @@ def test_the_batch_size_changes_nothing(
 ) -> None:
     small = changed(mad_params, batch_size=5, leaderboard="")
     evaluate.mad_predict_batch(small, mad_project, task, 0)
-    job = batch_jobs(small, task, 0)[0]
+    job = jobs.batch_jobs(small, task, 0)[0]
     run = look_up(jobs.STAGE, jobs.key(job, small, mad_project), mad_project)
     for name in MadData(mad_project, task, "test").sets:
         before = list(read_jsonl(mad_predicted / task / name / f"{job.cell.name}.jsonl"))
@@ -105,7 +107,7 @@ def test_the_order_and_company_of_items_change_nothing(
 ) -> None:
     few = changed(mad_params, max_items=7, leaderboard="")
     evaluate.mad_predict_batch(few, mad_project, "snli_ve", 0)
-    job = batch_jobs(few, "snli_ve", 0)[0]
+    job = jobs.batch_jobs(few, "snli_ve", 0)[0]
     run = look_up(jobs.STAGE, jobs.key(job, few, mad_project), mad_project)
     before = list(read_jsonl(mad_predicted / f"snli_ve/test/{job.cell.name}.jsonl"))[:7]
     after = list(read_jsonl(run.path / "test.jsonl"))
@@ -149,7 +151,7 @@ def test_a_model_trained_anew_is_predicted_anew_and_no_other(
 def test_dev_has_one_set_and_nothing_shifted(mad_predicted: Path, mad_project: Path, mad_params: Params) -> None:
     dev = changed(mad_params, split="dev", leaderboard="")
     evaluate.mad_predict_batch(dev, mad_project, "vcr", 0)
-    job = batch_jobs(dev, "vcr", 0)[0]
+    job = jobs.batch_jobs(dev, "vcr", 0)[0]
     run = look_up(jobs.STAGE, jobs.key(job, dev, mad_project), mad_project)
     assert [path.name for path in run.path.glob("*.jsonl")] == ["dev.jsonl"]
 

@@ -33,12 +33,16 @@ def teacher_confidence(
         options: of the head.
         seed: of folds, weights and order.
     """
-    image, text = target[CLIP_IMAGE], target[CLIP_TEXT]
-    clip = out_of_fold(torch.cat([text, image, text * image, (text - image).abs()], dim=1), items, options, seed)
+    clip = out_of_fold(clip_features(target[CLIP_IMAGE], target[CLIP_TEXT]), items, options, seed)
     found = {CLIP_IMAGE: clip, CLIP_TEXT: clip}
     if LANGUAGE_MODEL in target:
         found[LANGUAGE_MODEL] = out_of_fold(target[LANGUAGE_MODEL], items, options, seed)
     return found
+
+
+def clip_features(image: Tensor, text: Tensor) -> Tensor:
+    """What the head on CLIP sees [N C, 4 d] of vectors of images and texts [N C, d]."""
+    return torch.cat([text, image, text * image, (text - image).abs()], dim=1)
 
 
 def out_of_fold(features: Tensor, items: Items, options: TeacherHead, seed: int) -> Tensor:
@@ -70,14 +74,25 @@ def fold_of(items: Items, folds: int, seed: int) -> Tensor:
 
 def _judged(features: Tensor, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
     """p(y|x) of the held items by a head that is fitted on the others; that of chance where there are none."""
-    of_items = features.view(len(items), items.choices, -1)
-    outputs = items.choices if items.choices > 1 else _classes(items)
     if not fitted.any():
-        return torch.full((int(held.sum()),), 1.0 / outputs)
+        return torch.full((int(held.sum()),), 1.0 / (items.choices if items.choices > 1 else _classes(items)))
+    return right(head_scores(features, items, fitted, held, options), items.targets[held])
+
+
+def head_scores(features: Tensor, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
+    """Scores [H, A] of the H held items by a head that is fitted on others, drawn from torch's global generator.
+
+    Args:
+        features: [N C, f] of the items' texts.
+        items: N items.
+        fitted, held: [N] bool.
+        options: of the head.
+    """
+    of_items = features.view(len(items), items.choices, -1)
     known = of_items[fitted]
     # without correction: one fitted item has no spread, which is 0 and not undefined
     of_items = (of_items - known.mean(dim=(0, 1))) / (known.std(dim=(0, 1), correction=0) + 1e-6)
-    head = _head(of_items.shape[-1], 1 if items.choices > 1 else outputs, options.hidden)
+    head = _head(of_items.shape[-1], 1 if items.choices > 1 else _classes(items), options.hidden)
     optimiser = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     inputs, targets = of_items[fitted], items.targets[fitted]
     for _ in range(options.steps):
@@ -87,7 +102,8 @@ def _judged(features: Tensor, items: Items, fitted: Tensor, held: Tensor, option
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        return right(head(of_items[held]).flatten(1), items.targets[held])
+        scores: Tensor = head(of_items[held]).flatten(1)
+    return scores
 
 
 def _classes(items: Items) -> int:

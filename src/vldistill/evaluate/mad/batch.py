@@ -9,7 +9,6 @@ from typing import Any
 
 from vldistill import layout
 from vldistill.artifact import publish, publish_absent
-from vldistill.cells import mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import MadData
@@ -29,18 +28,6 @@ TIMES = ("wall_seconds", "cpu_seconds")
 def receipts(task: str) -> str:
     """The stage's part of a receipt's path."""
     return f"evaluate/mad/{task}"
-
-
-def batch_jobs(params: Params, task: Task, batch: int) -> list[Job]:
-    """The jobs of one batch of a task's cells: the batches of distillation.
-
-    Raises:
-        InputError: there is no such batch.
-    """
-    dealt = mad_batches(params, task)
-    if not 0 <= batch < len(dealt):
-        raise InputError(f"there is no batch {batch} of {task}", action=f"Batches: 0 to {len(dealt) - 1}")
-    return [jobs.job_of(params, cell) for cell in dealt[batch]]
 
 
 def mad_predict_batch(
@@ -64,7 +51,7 @@ def mad_predict_batch(
     root = Path(root)
     moment = None if deadline is None else time.monotonic() + deadline
     jobs.check(params)
-    wanted = batch_jobs(params, task, batch)
+    wanted = jobs.batch_jobs(params, task, batch)
     if reason := MadData(root, task, params.evaluate.mad.split).absent:
         print(f"skipped {task}: {reason}", flush=True)
         wanted = []
@@ -92,7 +79,7 @@ def mad_predict_gather(params: Params, root: str | Path, task: Task) -> Path:
         if reason := MadData(root, task, options.split).absent:
             return publish_absent(target, reason)
         finished = []
-        for job in (jobs.job_of(params, cell) for cell in mad_cells(params, task)):
+        for job in jobs.all_jobs(params, task):
             run = look_up(jobs.STAGE, jobs.key(job, params, root), root)
             if run.result is None:
                 raise InputError(

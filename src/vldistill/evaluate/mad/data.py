@@ -40,6 +40,8 @@ READERS: dict[str, Callable[[Path], Sequence[MadRecord]]] = {
     "vcr": read_choices,
     "vqa": read_questions,
 }
+MAJORITY, BLIND, TEACHER = REFERENCES = ("majority", "blind", "teacher")
+"""What stands beside the arms: the most frequent answer, a classifier without the image, the teacher's head alone."""
 DECIMALS = 6  # of predicted scores: below that they depend on the machine
 CHANGED_PRIORS = "vqa"  # its lists are those with changed answer priors
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vldistill.evaluate.mad.data import BLIND
 from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM, Difference, Mean
 
 SHUFFLED = "shuffled_targets"
@@ -52,5 +53,5 @@ def _blind(means: Sequence[Mean]) -> list[str]:
         f"{place.task} at {place.fraction} %, {place.subset}: MAD ({mad.value:.1f} %) is not above a classifier that "
         f"sees no image ({blind.value:.1f} %)."
         for (place, arm), mad in values.items()
-        if arm == METHOD_ARM and (blind := values.get((place, "blind"))) and mad.seed_low <= blind.value
+        if arm == METHOD_ARM and (blind := values.get((place, BLIND))) and mad.seed_low <= blind.value
     ]

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.cells import MadCell, mad_cells
+from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.code_version import code_version
 from vldistill.distill.mad.key import CLIP, RECORDS, record_set
 from vldistill.errors import InputError
 from vldistill.evaluate.inputs import identity, list_identity, model_identity
-from vldistill.evaluate.mad.data import subsets
+from vldistill.evaluate.mad.data import REFERENCES, TEACHER, subsets
 from vldistill.params import Params
+from vldistill.params.mad import Task
 from vldistill.provenance import libraries
 from vldistill.records import UNLABELLED
 from vldistill.split.mad import rule_name
@@ -26,12 +27,12 @@ BOARD_TASK = "vcr"
 
 @dataclass(frozen=True)
 class Job:
-    """All predictions of one cell.
+    """All predictions of one cell, or of the teacher's head on a cell's training subset.
 
     Attributes:
-        cell: whose model predicts.
+        cell: whose model predicts; the arm `TEACHER` stands for the head.
         leaderboard: VCR's leaderboard file is written, too.
-        sees_teacher: the model gets the teachers' vectors as input.
+        sees_teacher: it gets the teachers' vectors as input.
     """
 
     cell: MadCell
@@ -46,13 +47,39 @@ def job_of(params: Params, cell: MadCell) -> Job:
     return Job(cell, board, options.projected_input)
 
 
+def head_jobs(params: Params, task: Task) -> list[Job]:
+    """The teacher's heads, one for each training subset."""
+    if not params.evaluate.mad.references:
+        return []
+    subsets_trained = dict.fromkeys((cell.fraction, cell.seed) for cell in mad_cells(params, task))
+    cells = [MadCell(task, fraction, TEACHER, seed) for fraction, seed in subsets_trained]
+    return [Job(cell, leaderboard=False, sees_teacher=True) for cell in cells]
+
+
+def all_jobs(params: Params, task: Task) -> list[Job]:
+    """The jobs of a task, whatever the batches."""
+    return [job_of(params, cell) for cell in mad_cells(params, task)] + head_jobs(params, task)
+
+
+def batch_jobs(params: Params, task: Task, batch: int) -> list[Job]:
+    """The jobs of one batch of a task's cells, the batches of distillation; the teacher's heads belong to the first.
+
+    Raises:
+        InputError: there is no such batch.
+    """
+    dealt = mad_batches(params, task)
+    if not 0 <= batch < len(dealt):
+        raise InputError(f"there is no batch {batch} of {task}", action=f"Batches: 0 to {len(dealt) - 1}")
+    return [job_of(params, cell) for cell in dealt[batch]] + (head_jobs(params, task) if batch == 0 else [])
+
+
 def check(params: Params) -> None:
-    """Refuse a leaderboard cell that does not exist.
+    """Refuse a leaderboard cell that does not exist, and arms that are called like a reference.
 
     Raises:
         InputError: names the key.
     """
-    wanted = params.evaluate.mad.leaderboard
+    wanted, mad = params.evaluate.mad.leaderboard, params.distill.mad
     names = [cell.name for cell in mad_cells(params, BOARD_TASK)]
     if wanted and wanted not in names:
         raise InputError(
@@ -60,6 +87,13 @@ def check(params: Params) -> None:
             file=layout.PARAMS,
             field="evaluate.mad.leaderboard",
             action=f"Cells: {', '.join(names) or 'none'}",
+        )
+    if taken := [arm for arm in (*mad.active, *mad.extra.arms) if arm in REFERENCES]:
+        raise InputError(
+            f"an arm is called {taken[0]!r}, as a reference is",
+            file=layout.PARAMS,
+            field="distill.mad.arms",
+            action="Give the arm another name",
         )
 
 
@@ -77,10 +111,15 @@ def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
         "params": {
             **options.model_dump(include={"split", "batch_size", "max_items"}),
             "tagged_as": params.features.tagged_as if job.sees_teacher else None,
+            "head": _head(params) if job.cell.arm == TEACHER else None,
             "compute": params.compute.model_dump(include={"device", "dtype", "threads"}),
         },
         "inputs": _inputs(job, params, root, task),
     }
+
+
+def _head(params: Params) -> dict[str, Any]:
+    return params.distill.mad.model_dump(mode="json", include={"head", "most_answers", "least_count"})
 
 
 def _inputs(job: Job, params: Params, root: Path, task: str) -> dict[str, Any]:
@@ -91,8 +130,12 @@ def _inputs(job: Job, params: Params, root: Path, task: str) -> dict[str, Any]:
         "images": identity(layout.download(root, images)),
         "features": identity(layout.features(root, CLIP, images)),
         "lists": {name: list_identity(root, task, name) for name in sorted(lists)},
-        "model": model_identity(layout.distill_mad(root, task), job.cell.name, f"vldistill distill mad {task}"),
     }
+    if job.cell.arm == TEACHER:
+        found["training"] = list_identity(root, task, job.cell.subset)
+    else:
+        again = f"vldistill distill mad {task}"
+        found["model"] = model_identity(layout.distill_mad(root, task), job.cell.name, again)
     if job.sees_teacher:
         found["texts"] = identity(layout.features(root, CLIP, layout.TEXTS))
     if job.leaderboard:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,23 +15,17 @@ from vldistill.cells import MadCell
 from vldistill.device import check_device
 from vldistill.distill.mad.data import boxes_of, store_of
 from vldistill.distill.mad.inputs import Inputs, make_inputs
-from vldistill.distill.mad.items import (
-    ANSWERS,
-    RATIONALES,
-    Items,
-    choice_items,
-    entailment_items,
-    joined,
-    question_items,
-)
+from vldistill.distill.mad.items import ANSWERS
 from vldistill.distill.mad.key import CLIP, RECORDS
 from vldistill.distill.mad.scores import item_scores
 from vldistill.distill.mad.targets import of_teacher, teacher_vectors
 from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.data import DECIMALS, MadData
+from vldistill.evaluate.mad.asked import Asked, asked_items, leaderboard_items
+from vldistill.evaluate.mad.data import DECIMALS, TEACHER, MadData
 from vldistill.evaluate.mad.jobs import LEADERBOARD, Job
-from vldistill.evaluate.metrics.vcr import CHOICES, LeaderboardRow, write_leaderboard
+from vldistill.evaluate.mad.teacher import teacher_scores
+from vldistill.evaluate.metrics.vcr import LeaderboardRow, write_leaderboard
 from vldistill.features.store import Store
 from vldistill.files import sha256_file, write_json, write_jsonl
 from vldistill.models.mad import STUDENT, MadModel
@@ -43,66 +34,13 @@ from vldistill.params import Params
 from vldistill.params.mad import Task
 from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
-from vldistill.records import UNLABELLED, ChoiceRecord
+from vldistill.records import UNLABELLED
 from vldistill.runs import RunFolder, claim
 from vldistill.signals import Stopped, stop_requests
-from vldistill.split.pronouns import RULES
 
 Rows = list[dict[str, Any]]
 Kind = Literal["sets", "seen", "leaderboard"]
 """What is asked: all sets, those for a model that sees the teachers, or VCR's questions without labels."""
-ANSWER_PARTS = tuple(f"{RATIONALES} {answer}" for answer in range(CHOICES))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Items in one piece, and where each part of each set lies in it.
-
-    Attributes:
-        items: of all sets and parts, one after the other.
-        parts: set, part and its first and last item.
-    """
-
-    items: Items
-    parts: list[tuple[str, str, slice]]
-
-
-def asked_of(pieces: Sequence[tuple[str, str, Items]]) -> Asked:
-    """Join the items of sets and parts."""
-    parts, start = [], 0
-    for name, part, items in pieces:
-        parts.append((name, part, slice(start, start + len(items))))
-        start += len(items)
-    return Asked(reduce(joined, (items for _, _, items in pieces)), parts)
-
-
-def asked_items(data: MadData, tagged_as: str, *, sees_teacher: bool = False) -> Asked:
-    """All that a cell of the task is asked.
-
-    A model that sees the teachers' vectors of a text is not asked about VCR's rewritten ones: the teachers' features
-    are of texts as the data sets have them.
-    """
-    pieces = []
-    for name, records in data.sets.items():
-        if sees_teacher and name in RULES:
-            continue
-        if data.task == "snli_ve":
-            pieces.append((name, ANSWERS, entailment_items(records)))
-        elif data.task == "vqa":
-            pieces.append((name, ANSWERS, question_items(records, ())))
-        else:
-            parts = (ANSWERS,) if name in RULES else (ANSWERS, RATIONALES)
-            pieces += [(name, part, choice_items(records, part, tagged_as)) for part in parts]
-    return asked_of(pieces)
-
-
-def leaderboard_items(records: Sequence[ChoiceRecord], tagged_as: str) -> Asked:
-    """VCR's questions without public labels: their answers, and the rationales given each of the answers."""
-    pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, tagged_as))]
-    for answer, part in enumerate(ANSWER_PARTS):
-        given = [dataclasses.replace(record, answer_label=answer) for record in records]
-        pieces.append((UNLABELLED, part, choice_items(given, RATIONALES, tagged_as)))
-    return asked_of(pieces)
 
 
 def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
@@ -136,20 +74,24 @@ class Bench:
         self._inputs: dict[tuple[Kind, str], Inputs] = {}
 
     def run(self, job: Job, run: RunFolder) -> None:
-        """Predict with the model of one cell into its run folder."""
+        """Predict with the model of one cell, or the teacher's head, into the run folder."""
         wall, cpu = time.monotonic(), cpu_seconds()
         compute = self.params.compute
-        model, vocabulary = self.load(job.cell)
         with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
-            asked, scores = self.scores(model, vocabulary, "seen" if model.sees_teacher else "sets")
-            found = rows_of(self.task, asked, scores, model.answers)
-            for name, rows in found.items():
-                write_jsonl(run.path / f"{name}.jsonl", rows)
-                if self.task == "vqa":
-                    write_json(run.path / f"{name}.json", official_answers(rows))
-            if job.leaderboard:
-                board = leaderboard_rows(*self.scores(model, vocabulary, "leaderboard"))
-                write_leaderboard(run.path / LEADERBOARD, board)
+            if job.cell.arm == TEACHER:
+                asked, scores, answers = self.teacher(job.cell)
+            else:
+                model, vocabulary = self.load(job.cell)
+                asked, scores = self.scores(model, vocabulary, "seen" if model.sees_teacher else "sets")
+                answers = model.answers
+                if job.leaderboard:
+                    board = leaderboard_rows(*self.scores(model, vocabulary, "leaderboard"))
+                    write_leaderboard(run.path / LEADERBOARD, board)
+        found = rows_of(self.task, asked, scores, answers)
+        for name, rows in found.items():
+            write_jsonl(run.path / f"{name}.jsonl", rows)
+            if self.task == "vqa":
+                write_json(run.path / f"{name}.json", official_answers(rows))
         took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
         texts = len(asked.items.texts)
         run.finish({"n": {name: len(rows) for name, rows in found.items()}, "texts": texts, **took})
@@ -170,6 +112,13 @@ class Bench:
             features, texts = (self._store(name) for name in (self._images, layout.TEXTS))
             target = of_teacher(teacher_vectors(asked.items, inputs, features, texts, None), inputs)
         return asked, item_scores(model, inputs, target, at_once=self.options.batch_size)
+
+    def teacher(self, cell: MadCell) -> tuple[Asked, Tensor, list[str]]:
+        """What is asked, the scores of the teacher's head on the cell's training subset, and what they stand for."""
+        subset = layout.split(self.root, self.task, cell.subset)
+        stores = (self._store(name) for name in (self._images, layout.TEXTS))
+        tagged_as = self.params.features.tagged_as
+        return teacher_scores(self.data, subset, cell, self.params.distill.mad, tagged_as, *stores)
 
     def asked(self, kind: Kind) -> Asked:
         """The items."""

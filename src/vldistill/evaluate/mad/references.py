@@ -14,15 +14,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vldistill.evaluate.mad.data import DECIMALS
+from vldistill.evaluate.mad.data import BLIND, DECIMALS, MAJORITY
 from vldistill.evaluate.predict.controls import majority_answers
 from vldistill.records import CHOICES, ChoiceRecord, EntailmentRecord, QuestionRecord, Token
 from vldistill.split.hypothesis import HypothesisOnly
 from vldistill.split.priors import majority
 from vldistill.split.pronouns import RULES
 
-MAJORITY, BLIND = "majority", "blind"
-REFERENCES = (MAJORITY, BLIND)
+WITHOUT_IMAGE = (MAJORITY, BLIND)
 ANSWERS = 100  # the blind classifier of VQA chooses among so many frequent answers: with 3,129 its fit takes hours
 SAME, OTHER = "samefigure", "otherfigure"
 NEAREST = "nearestchoice"
@@ -46,7 +45,7 @@ def reference_rows(
     """Predictions of a reference on every set, in the form of a cell's.
 
     Args:
-        name: one of `REFERENCES`.
+        name: one of `WITHOUT_IMAGE`.
         task: snli_ve, vcr or vqa.
         training: records of the training subset.
         sets: what is predicted.

@@ -16,7 +16,7 @@ from vldistill.artifact import publish, publish_absent, read_manifest
 from vldistill.cells import MAD, MadCell
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.data import MadData, subsets
-from vldistill.evaluate.mad.references import REFERENCES, reference_rows
+from vldistill.evaluate.mad.references import WITHOUT_IMAGE, reference_rows
 from vldistill.evaluate.mad.scoring import AGAIN, ItemScore, score_set, score_subset
 from vldistill.evaluate.score.rows import Bootstrap, Scored
 from vldistill.files import read_json, read_jsonl, write_jsonl
@@ -106,7 +106,7 @@ def _predicted(params: Params, root: Path, data: MadData) -> Iterator[_Predicted
         yield _Predicted(_entry(options.split, entry), entry["cell"], sets)
     subsets_trained = dict.fromkeys((entry["fraction"], entry["seed"]) for entry in index)
     for fraction, seed in subsets_trained if options.references else ():
-        for arm in REFERENCES:
+        for arm in WITHOUT_IMAGE:
             cell = MadCell(data.task, fraction, arm, seed)
             rows = reference_rows(arm, data.task, data.named(cell.subset), data.sets, most=options.blind_items)
             sets = {name: score_set(data.task, data.sets[name], rows[name]) for name in rows}

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vldistill.evaluate.mad.data import REFERENCES
 from vldistill.evaluate.mad.tables import Place, Results, Table
 from vldistill.stats import RESAMPLES, Paired, Shift, above_line, holm, paired_difference, seed_interval
 
@@ -184,7 +185,7 @@ def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Diff
 
     - gain: MAD minus baseline at the chief places; over_naive: MAD minus naive distillation there.
     - effects: every part of MAD against its control (`EFFECTS`), at the chief places.
-    - arms: every other arm minus the baseline, at the chief places.
+    - arms: every other arm minus the baseline, at the chief places; references are no arms.
     - more: MAD minus baseline at all other places.
     """
     asked: list[tuple[Family, Place, str, str, str]] = []
@@ -196,7 +197,7 @@ def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Diff
         asked.append(("gain", place, METHOD_ARM, BASELINE, ""))
         asked.append(("over_naive", place, METHOD_ARM, NAIVE, ""))
         asked += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
-        asked += [("arms", place, arm, BASELINE, "") for arm in arms if arm not in (METHOD_ARM, BASELINE)]
+        asked += [("arms", place, arm, BASELINE, "") for arm in arms if arm not in (METHOD_ARM, BASELINE, *REFERENCES)]
     found = [made for one in asked if (made := _difference(results, *one, draw)) is not None]
     corrected: dict[int, float] = {}
     for family in {made.family for made in found}:
