@@ -47,7 +47,7 @@ def vlkd(batch: int | None, gather: bool, deadline: float | None) -> None:
     together under torchrun: torchrun --nproc-per-node=4 -m vldistill.cli.main distill vlkd --batch 0
     """
     params = load(Path.cwd() / PARAMS)
-    _run(distill.vlkd(params, Path.cwd()), params, batch, gather, deadline)
+    _run(distill.vlkd_method(params, Path.cwd()), params, batch, gather, deadline)
 
 
 @command.command("mad")
@@ -59,7 +59,7 @@ def mad(task: str, batch: int | None, gather: bool, deadline: float | None) -> N
     Without --batch or --gather: train all batches here, one after the other, and gather them.
     """
     params = load(Path.cwd() / PARAMS)
-    _run(distill.mad(params, Path.cwd(), task), params, batch, gather, deadline)
+    _run(distill.mad_method(params, Path.cwd(), task), params, batch, gather, deadline)
 
 
 def _run(method: Method[Any], params: Params, batch: int | None, gather: bool, deadline: float | None) -> None:

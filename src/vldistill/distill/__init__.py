@@ -21,12 +21,12 @@ from vldistill.runs import RunFolder
 
 def vlkd_batch(params: Params, root: str | Path, batch: int, *, deadline: float | None = None) -> Path:
     """Train VLKD's cells of one batch; see `vldistill.distill.batch.train_batch`."""
-    return train_batch(vlkd(params, Path(root)), params, Path(root), batch, deadline)
+    return train_batch(vlkd_method(params, Path(root)), params, Path(root), batch, deadline)
 
 
 def vlkd_gather(params: Params, root: str | Path) -> Path:
     """Assemble `results/distill/vlkd/`; see `vldistill.distill.batch.gather`."""
-    return gather(vlkd(params, Path(root)), params)
+    return gather(vlkd_method(params, Path(root)), params)
 
 
 def mad_batch(params: Params, root: str | Path, task: str, batch: int, *, deadline: float | None = None) -> Path:
@@ -35,7 +35,7 @@ def mad_batch(params: Params, root: str | Path, task: str, batch: int, *, deadli
     Raises:
         InputError: no such task, or no cell on it; else as there.
     """
-    method = mad(params, Path(root), task)
+    method = mad_method(params, Path(root), task)
     if not method.cells:
         raise InputError(f"no cell on {task}", field="distill.mad.tasks", action="Name the task there")
     return train_batch(method, params, Path(root), batch, deadline)
@@ -43,10 +43,10 @@ def mad_batch(params: Params, root: str | Path, task: str, batch: int, *, deadli
 
 def mad_gather(params: Params, root: str | Path, task: str) -> Path:
     """Assemble `results/distill/mad/TASK/`; see `vldistill.distill.batch.gather`."""
-    return gather(mad(params, Path(root), task), params)
+    return gather(mad_method(params, Path(root), task), params)
 
 
-def vlkd(params: Params, root: Path) -> Method[Cell]:
+def vlkd_method(params: Params, root: Path) -> Method[Cell]:
     """VLKD."""
 
     def run(cell: Cell, moment: float | None) -> RunFolder:
@@ -65,7 +65,7 @@ def vlkd(params: Params, root: Path) -> Method[Cell]:
     )
 
 
-def mad(params: Params, root: Path, task: str) -> Method[MadCell]:
+def mad_method(params: Params, root: Path, task: str) -> Method[MadCell]:
     """MAD on one task; the experiment may have no cell on it.
 
     Raises:
