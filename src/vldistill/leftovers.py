@@ -83,18 +83,19 @@ def _of_mad(params: Params, root: Path) -> set[Path]:
     from vldistill.distill.mad import key
     from vldistill.evaluate.mad import jobs
     from vldistill.evaluate.mad.data import MadData
+    from vldistill.params.mad import TASKS
     from vldistill.runs import folder_of
 
     found: set[Path] = set()
-    for cell in mad_cells(params):
-        if MadData(root, cell.task, params.evaluate.mad.split).absent:
+    for task in TASKS:
+        if MadData(root, task, params.evaluate.mad.split).absent:
             continue
-        options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
-        partner = key.partner_of(params, cell)
-        found |= {key.look_up(params, root, each).path for each in (cell, partner) if each is not None}
-        if key.asks_teacher(options):
-            found.add(folder_of(key.STAGE, key.maps_key(params, root, cell), root))
-        found.add(folder_of(jobs.STAGE, jobs.key(jobs.job_of(params, cell), params, root), root))
+        for cell in mad_cells(params, task):
+            partner = key.partner_of(params, cell)
+            found |= {key.look_up(params, root, each).path for each in (cell, partner) if each is not None}
+            if key.asks_teacher(params.distill.mad.options_of(cell.arm, task, cell.fraction)):
+                found.add(folder_of(key.STAGE, key.maps_key(params, root, cell), root))
+        found |= {folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in jobs.all_jobs(params, task)}
     return found
 
 
