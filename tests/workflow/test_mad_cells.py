@@ -62,7 +62,7 @@ def test_one_more_seed_of_one_arm_runs_its_new_cells_and_no_other(project: Proje
 
 
 def test_a_task_is_a_target_of_its_own(project: Project) -> None:
-    text = project.run("snakemake", "--dry-run", "--forceall", "--quiet", "rules", "vcr")
+    text = project.run("snakemake", "vcr", "--dry-run", "--forceall", "--quiet", "rules")
     assert "distill_mad_cells" in text
     assert "distill_vlkd" not in text
     project.edit("distill.mad.per_task", {"vcr": {"training": {"batch_size": 4}}})
