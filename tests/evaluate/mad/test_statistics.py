@@ -151,6 +151,16 @@ def test_a_shifted_subset_without_items_is_left_out():
     assert not [one for one in made if one.place.subset == "plural"]
 
 
+def test_on_dev_the_same_is_compared_and_no_bar_is_measured():
+    on_dev = {(key[0], "dev", *key[2:]): items for key, items in results(WELL)._files.items() if key[1] == "test"}
+    summary = summarise(Results(on_dev), ["snli_ve"], DRAW)
+    dev = Place("snli_ve", 10, "dev", "accuracy")
+    assert find(summary.differences, "gain", dev, "mad", "baseline").low > 0
+    assert find(summary.differences, "effects", dev, "mad", "shuffled_targets").low > 0
+    assert {bar.met for bar in summary.bars} == {None}
+    assert headline(summary) == {}
+
+
 def test_common_seeds_are_compared():
     found = results(WELL)
     fewer = {key: items for key, items in found._files.items() if key[2] != "mad" or key[4] < 2}
@@ -165,7 +175,7 @@ def test_the_summary_is_the_same_every_time_and_its_headline_is_small():
     numbers = headline(first)
     assert set(numbers) == {"snli_ve", "vcr", "vqa", "mad_bars"}
     assert set(numbers["vcr"]) == {"gain", "shift_gain"}
-    assert len(places(found, ["vcr"])) == 3 * 9
+    assert len(places(found, ["vcr"])) == 3 * 10
     assert numbers["mad_bars"]["held"] <= numbers["mad_bars"]["measured"]
 
 

@@ -19,6 +19,7 @@ from vldistill.stats import RESAMPLES, Paired, Shift, above_line, holm, paired_d
 
 BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"
 IN_DOMAIN = {"snli_ve": "test", "vcr": "test", "vqa": "iid"}
+DEV = "dev"  # scored instead of all others where something is tuned
 SHIFTED = {"snli_ve": "hard", "vcr": "rules", "vqa": "shift"}
 UNSHIFTED = {"snli_ve": "test", "vcr": "rules_original", "vqa": "iid"}
 """What a shifted subset is held against: the original wording of the same items, where there is one."""
@@ -155,12 +156,18 @@ def chief(task: str, fraction: int, *, shifted: bool = False) -> Place:
     return Place(task, fraction, (SHIFTED if shifted else IN_DOMAIN)[task], CHIEF[task])
 
 
+def is_chief(place: Place) -> bool:
+    """Whether a place is a chief one, in domain, under shift or on dev."""
+    return place.metric == CHIEF[place.task] and place.subset in (IN_DOMAIN[place.task], SHIFTED[place.task], DEV)
+
+
 def places(results: Results, tasks: Sequence[str]) -> list[Place]:
     """All places, chief ones first."""
     found = []
     for task in tasks:
         for fraction in results.fractions(task):
             found += [chief(task, fraction), chief(task, fraction, shifted=True)]
+            found.append(Place(task, fraction, DEV, CHIEF[task]))
             found += [Place(task, fraction, subset, metric) for subset, metric in MORE[task]]
     return found
 
@@ -191,7 +198,7 @@ def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Diff
     asked: list[tuple[Family, Place, str, str, str]] = []
     for place in places(results, tasks):
         arms = results.arms(place)
-        if place.metric != CHIEF[place.task] or place.subset not in (IN_DOMAIN[place.task], SHIFTED[place.task]):
+        if not is_chief(place):
             asked.append(("more", place, METHOD_ARM, BASELINE, ""))
             continue
         asked.append(("gain", place, METHOD_ARM, BASELINE, ""))
@@ -283,7 +290,7 @@ def gap_curve(results: Results, tasks: Sequence[str], draw: Draw) -> dict[int, l
     """
     curve: dict[int, list[Difference]] = {share: [] for share in GAPS}
     for place in places(results, tasks):
-        if place.metric != CHIEF[place.task] or place.subset not in (IN_DOMAIN[place.task], SHIFTED[place.task]):
+        if not is_chief(place):
             continue
         found = {
             share: _difference(results, "arms", place, arm, other, "", draw) for share, (arm, other) in GAPS.items()

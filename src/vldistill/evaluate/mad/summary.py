@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vldistill.evaluate.mad.bars import Bar, bars
 from vldistill.evaluate.mad.doubts import doubts
 from vldistill.evaluate.mad.statistics import (
+    DEV,
     SHIFTED,
     Difference,
     Draw,
@@ -66,7 +67,8 @@ def headline(summary: Summary) -> dict[str, dict[str, float]]:
     """The few numbers for ``metrics.json``: MAD minus baseline at 10 %, in domain and under shift, and the bars."""
     tree: dict[str, dict[str, float]] = {}
     for one in summary.differences:
-        if one.family == "gain" and one.place.fraction == HEADLINE_FRACTION:
+        on_test = one.family == "gain" and one.place.subset != DEV
+        if on_test and one.place.fraction == HEADLINE_FRACTION:
             name = "shift_gain" if one.place.subset == SHIFTED[one.place.task] else "gain"
             tree.setdefault(one.place.task, {})[name] = one.value
     measured = [bar.met for bar in summary.bars if bar.met is not None]
