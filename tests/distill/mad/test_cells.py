@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.distill.mad.project import TRAINING, cell, write_params
 from vldistill import artifact, layout
 from vldistill.cells import mad_cells
+from vldistill.cli.distill import command
 from vldistill.distill import mad_batch, mad_gather
 from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.key import cell_key, look_up, maps_key
@@ -182,6 +184,17 @@ def test_bad_input(root: Path) -> None:
     shutil.rmtree(layout.features(root, "clip", "texts"))
     with pytest.raises(InputError, match=r"clip/texts.*no finished artifact"):
         run_mad_cell(write_params(root), root, cell("mad", "vcr"))
+
+
+def test_the_command_trains_and_gathers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_params(root, active=["baseline"], default_seeds=2, fractions=[100])
+    monkeypatch.chdir(root)
+    made = CliRunner().invoke(command, ["mad", "vcr"], catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    assert artifact.verify(layout.distill_mad(root, "vcr"))["meta"]["cells"] == ["baseline-f100-s0", "baseline-f100-s1"]
+    both = CliRunner().invoke(command, ["mad", "vcr", "--batch", "0", "--gather"])
+    assert both.exit_code == 2 and "not both" in both.output
+    assert "vqav2" in CliRunner().invoke(command, ["mad", "vqav2"]).output
 
 
 def script(root: Path) -> subprocess.Popen[str]:

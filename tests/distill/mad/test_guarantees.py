@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import zipfile
@@ -17,13 +18,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.distill.mad.project import TRAINING, cell, make_student, write_params
 from vldistill import artifact, features, layout
 from vldistill.distill.mad.cell import Prepared, prepare, run_mad_cell
+from vldistill.distill.mad.inputs import make_inputs
+from vldistill.distill.mad.items import entailment_items
 from vldistill.distill.mad.key import subset_file
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_jsonl
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import ARMS, TASKS
-from vldistill.records import LABELS
+from vldistill.records import LABELS, EntailmentRecord, read_regions
 from vldistill.training import Run, train
 
 OWN = [arm for arm in ARMS if "gap" not in arm]
@@ -197,3 +200,17 @@ def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:
     other, _ = made.model({**batch, "teacher_text": -batch["teacher_text"]})
     assert full.shape == other.shape and not torch.allclose(full, other)
     assert not prepared(rendered, "mad").model.sees_teacher
+
+
+def test_a_student_of_other_regions_or_of_pixels_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = prepared(rendered, "baseline")
+    student, features = made.model.student, made.sources.features
+    items = entailment_items([EntailmentRecord("1", features.keys[0], "a red ball", LABELS[0], "train")])
+    boxes = read_regions(layout.download(rendered, "flickr30k"))
+    assert len(make_inputs(items, student, features, boxes).keys) == 1
+    monkeypatch.setattr(student, "config", dataclasses.replace(student.config, region_width=2048))
+    with pytest.raises(InputError, match=r"reads regions 2048 wide, these are 32 wide"):
+        make_inputs(items, student, features, boxes)
+    monkeypatch.setattr(type(student), "visual", "pixels")
+    with pytest.raises(InputError, match=r"reads pixels, not regions"):
+        make_inputs(items, student, features, boxes)

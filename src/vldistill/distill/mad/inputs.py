@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -64,13 +63,21 @@ def make_inputs(items: Items, student: Student, features: Store, boxes: Mapping[
         boxes: of the items' images.
 
     Raises:
-        InputError: an image has no features or boxes, or the student does not read regions.
+        InputError: an image has no features or boxes, or the student does not read regions of this kind.
     """
     if student.visual != "regions":
         raise InputError(
             f"a student of kind {student.kind} reads {student.visual}, not regions",
             field="pretrain.student",
             action="Take a student that reads regions",
+        )
+    wide, found = student.config_values().get("region_width"), features.kinds.get(REGION, [0, 0])[1]
+    if wide != found:
+        raise InputError(
+            f"the student reads regions {wide} wide, these are {found} wide",
+            file=features.folder,
+            field=REGION,
+            action="Take a student that was pre-trained on features of this encoder, and features of the kind `region`",
         )
     keys = list(dict.fromkeys(items.images))
     places = {key: row for row, key in enumerate(keys)}
@@ -115,4 +122,4 @@ def _tags(tokenizer: WordPieceTokenizer, mask: Tensor) -> Tensor:
     return tag_ids([names[: int(count) - 1] for count in mask.sum(dim=1)], most, ids)
 
 
-_AGAIN = f"Run again: vldistill download SET, then vldistill features clip SET ({Path('regions.jsonl')})"
+_AGAIN = "Run again: vldistill download SET, then vldistill features clip SET"
