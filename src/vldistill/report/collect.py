@@ -9,13 +9,15 @@ from pathlib import Path
 import yaml
 
 from vldistill import layout, presets
-from vldistill.cells import METHOD, Cell, vlkd_cells
+from vldistill.cells import MAD, METHOD, Cell, vlkd_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.summary import HEADLINE, Bar, bars
 from vldistill.files import sha256_file, sha256_json
 from vldistill.params import Params
 from vldistill.report import comparable, cost, curves, doubts, gallery, origin, page, papers, results, scores, svg
 from vldistill.report.cards import cards
+from vldistill.report.mad import found as found_of_mad
+from vldistill.report.mad import part
 from vldistill.report.names import DOMAINS, entity
 from vldistill.report.numbers import Numbers
 from vldistill.report.page import Chart, Page
@@ -26,7 +28,7 @@ PAPERS = Path("data") / "reference" / "papers.csv"
 
 @dataclass(frozen=True)
 class Collected:
-    """What was read: scores as they stand in the file, and asked by name; cells; curves; run records; bars."""
+    """What was read: scores as they stand in the file, and asked by name; cells; curves; run records; bars; MAD's."""
 
     rows: list[dict[str, object]]
     numbers: Numbers
@@ -34,6 +36,7 @@ class Collected:
     curves: list[curves.Curve]
     runs: list[cost.Run]
     bars: list[Bar]
+    mad: found_of_mad.Found | None
 
 
 def read(params: Params, root: Path) -> Collected:
@@ -64,6 +67,7 @@ def read(params: Params, root: Path) -> Collected:
         curves.read(distilled, cells),
         cost.runs(root / "results"),
         bars(rows, vlkd.vqa_variant),
+        found_of_mad.read(params, root),
     )
 
 
@@ -94,6 +98,20 @@ def build(params: Params, root: Path, found: Collected) -> Page:
         rendered=params.download.source == "world",
         retained=doubts.retained(found.bars),
         headline_name=entity(numbers.headline),
+        mad=_mad(params, root, found),
+    )
+
+
+def _mad(params: Params, root: Path, found: Collected) -> part.MadPart | None:
+    if found.mad is None:
+        return None
+    return part.build(
+        params,
+        root,
+        found.mad,
+        runs=found.runs,
+        reported=[entry for entry in papers.read(root / PAPERS) if entry.method == MAD],
+        comparable=not comparable.differences(params, root),
     )
 
 

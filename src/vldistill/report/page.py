@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vldistill.evaluate.summary import MAJORITY, RETRIEVED, UNTRAINED, Bar
 from vldistill.report import results, svg
@@ -13,6 +14,9 @@ from vldistill.report.gallery import Picture
 from vldistill.report.names import Measure, entity, task
 from vldistill.report.numbers import Numbers
 from vldistill.report.table import Table
+
+if TYPE_CHECKING:
+    from vldistill.report.mad.part import MadPart
 
 BLIND, SHUFFLED = "no_image", "shuffled"
 TONES: dict[tuple[str, str | None], str] = {
@@ -74,6 +78,7 @@ class Page:
     rendered: bool = False
     retained: str = ""
     headline_name: str = ""
+    mad: MadPart | None = None
 
 
 def _tone(pair: tuple[str, str | None], headline: str) -> str:

@@ -1,0 +1,182 @@
+"""MAD's part of the page, laid out by the template ``mad.html``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vldistill.evaluate.mad.data import TEACHER
+from vldistill.params import Params
+from vldistill.report.cost import Run
+from vldistill.report.mad import charts, gallery, names, origin, tables
+from vldistill.report.mad.found import Found
+from vldistill.report.page import Chart
+from vldistill.report.papers import Reported
+from vldistill.report.table import Table
+
+SECTIONS = {
+    "mad": "MAD: headline",
+    "mad-bars": "MAD: bars",
+    "mad-shift": "MAD: under shift",
+    "mad-controls": "MAD: controls",
+    "mad-gap": "MAD: gap-size curve",
+    "mad-papers": "MAD: beside the paper",
+    "mad-gallery": "MAD: gallery",
+}
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """One task: its charts and its table."""
+
+    title: str
+    charts: Sequence[Chart]
+    table: Table
+
+
+@dataclass(frozen=True)
+class MadPart:
+    """Everything about MAD on the page.
+
+    Attributes:
+        doubts: reasons not to trust the headline.
+        notes: what a reader must know before any number.
+        verdict: the bars in one sentence.
+        conditional: what the intervals are conditional on.
+        tasks: accuracy against the size of the training subset.
+        tables: by name; those without rows are left out.
+        gap: the gap-size curve.
+        galleries: examples by title.
+        gallery_sentence: how they were chosen.
+        models: of how many cells.
+    """
+
+    doubts: Sequence[str]
+    notes: Sequence[str]
+    verdict: str
+    conditional: str
+    tasks: Sequence[TaskPart]
+    tables: Mapping[str, Table]
+    gap: Chart | None
+    galleries: Mapping[str, Sequence[gallery.Example]]
+    gallery_sentence: str
+    models: int
+
+    @property
+    def all_tables(self) -> list[Table]:
+        """Every table, to be written as files."""
+        return [*(task.table for task in self.tasks), *self.tables.values()]
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """(id, title) of the sections that are there."""
+        absent = {name for name in ("mad-bars", "mad-papers") if name.replace("-", "_") not in self.tables}
+        absent |= set() if "mad_shift" in self.tables else {"mad-shift"}
+        absent |= set() if "mad_controls" in self.tables or "mad_arms" in self.tables else {"mad-controls"}
+        absent |= set() if self.gap else {"mad-gap"}
+        absent |= set() if self.galleries else {"mad-gallery"}
+        return [(name, title) for name, title in SECTIONS.items() if name not in absent]
+
+
+def build(
+    params: Params,
+    root: Path,
+    found: Found,
+    *,
+    runs: Sequence[Run],
+    reported: Sequence[Reported],
+    comparable: bool,
+) -> MadPart:
+    """The part of what was read.
+
+    Args:
+        params: the experiment.
+        root: project root.
+        found: MAD's results.
+        runs: run records.
+        reported: the paper's numbers of MAD.
+        comparable: whether our data and weights are the paper's.
+
+    Raises:
+        InputError: a cell has no weights, or what an example is made of is missing or broken.
+    """
+    summary, level = found.summary, params.evaluate.mad.level
+    made = [
+        tables.bars(summary.bars),
+        tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
+        tables.gains(summary, "over_naive", "MAD minus naive distillation with the same projections, points", level),
+        tables.shift(summary),
+        tables.matched(summary),
+        tables.gains(summary, "more", "MAD minus baseline on further sets and metrics, points", level),
+        tables.controls(summary, level),
+        tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
+        tables.gap(summary),
+        origin.papers(reported, found, comparable=comparable),
+        tables.everything(summary),
+        origin.cells(params, root, found, runs),
+    ]
+    parts = [
+        TaskPart(names.task(task), charts.accuracy(summary, task), table)
+        for task in found.tasks
+        if (table := tables.accuracy(summary, task)).rows
+    ]
+    galleries = gallery.galleries(params, root, found)
+    return MadPart(
+        doubts=summary.doubts,
+        notes=_notes(params, found),
+        verdict=_verdict(found),
+        conditional=conditional(params),
+        tasks=parts,
+        tables={table.name: table for table in made if table.rows},
+        gap=charts.gap(summary),
+        galleries=galleries,
+        gallery_sentence=_gallery_sentence(params, galleries),
+        models=len(found.cells),
+    )
+
+
+def conditional(params: Params) -> str:
+    """What the intervals do not cover."""
+    world = "one world" if params.download.source == "world" else "one collection of data sets"
+    return (
+        f"Everything here is conditional on {world}, one teacher and one pre-trained student of each kind: seeds vary "
+        "the training subset, initialisation and order, and resampling varies the test images (VCR: movies)."
+    )
+
+
+def _notes(params: Params, found: Found) -> list[str]:
+    notes = [f"{names.task(task)} was not evaluated: {reason}." for task, reason in found.absent.items()]
+    if params.evaluate.mad.split != "test":
+        notes.append(f"MAD was evaluated on {params.evaluate.mad.split}, which tuning looks at: no test numbers.")
+    return notes
+
+
+def _verdict(found: Found) -> str:
+    measured = [bar.met for bar in found.summary.bars if bar.met is not None]
+    asked = len(found.summary.bars)
+    if not measured:
+        return f"None of the {asked} bars was measured: they are about 10, 25 and 100 % of the training data."
+    return f"{sum(measured)} of the {len(measured)} bars measured are met, of {asked} asked."
+
+
+def _gallery_sentence(params: Params, galleries: Mapping[str, Sequence[gallery.Example]]) -> str:
+    examples = [example for shown in galleries.values() for example in shown]
+    told = (
+        "Not picked by hand: of the items that one of the two arms gets right and the other does not, the first in the "
+        "order of the sha256 of their id, successes and failures alike, seed 0."
+    )
+    if any(example.boxes for example in examples):
+        told += (
+            " Underlined: the content word whose CLIP vector is nearest to that of the image; framed in full: the "
+            "region nearest to the text (VCR: the right answer). Small numbers are those cosines, by which training "
+            "chooses the states that are drawn to the teacher; dashed frames are the other regions."
+        )
+    if any(said.chance is not None for example in examples for said in example.said):
+        most = params.distill.mad.confidence.most
+        told += (
+            " p: what each gives the right answer. Where weights are ratios, a training item weighs the p of the "
+            f"teacher\u2019s head over the student\u2019s, at most {most:g}; \u201c{names.arm(TEACHER)}\u201d is "
+            "that head."
+        )
+    return told
