@@ -5,6 +5,16 @@ rule report:
         models="results/distill/vlkd/manifest.json",
         mad_scores=expand(rules.evaluate_mad_score.output.manifest, task=MAD_TASKS),
         mad_rows=expand(rules.evaluate_mad_score.output.rows, task=MAD_TASKS),
+        mad_predictions=expand(
+            rules.evaluate_mad_predict.output.manifest, task=MAD_TASKS
+        ),
+        mad_models=expand(rules.distill_mad.output.manifest, task=MAD_TASKS),
+        # of the items whose token and region are shown
+        mad_data=rules.download_mad.input,
+        mad_features=expand(
+            "results/features/clip/{dataset}/manifest.json",
+            dataset=[*(sets[0] for sets in MAD_TASKS.values()), "texts"],
+        ),
         data=rules.download.input,
         splits=rules.split.input,
         records=[
