@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vldistill.world.concepts import VALUES, WORDS, plural
-from vldistill.world.groups import CELLS, Group
+from vldistill.world.groups import Group
 from vldistill.world.language import article
 
 Token = str | list[int]
@@ -77,46 +77,51 @@ def _single(group: Group, kind: str, rng: random.Random, repeat: float) -> Item:
 
 
 def _common(group: Group, rng: random.Random, repeat: float) -> Item | None:
-    """Ask what two figures share; the rationale describes one of them. None where no two share just one slot."""
+    """Ask what two figures share; the rationale describes one of them. None where no two share color or shape.
+
+    All four answers name values of the one slot: else the words alone would tell which slot is shared.
+    """
     figures = group.figures
     pairs = [
-        (a, b, shared[0])
+        (a, b, slot)
         for a in range(len(figures))
         for b in range(a + 1, len(figures))
-        if len(shared := [slot for slot in LOOKS if figures[a].value(slot) == figures[b].value(slot)]) == 1
+        for slot in ("color", "shape")
+        if figures[a].value(slot) == figures[b].value(slot)
     ]
     if not pairs:
         return None
     a, b, slot = rng.choice(pairs)
-    true = (slot, figures[a].value(slot))
-    false = [(other, value) for other in LOOKS for value in VALUES[other] if (other, value) != true]
-    # wrong statements that fit one of the two, or name the slot that is shared, are the hard ones
-    near = [(k, v) for k, v in false if k == slot or v in (figures[a].value(k), figures[b].value(k))]
-    wrong = rng.sample(near, min(2, len(near)))
-    wrong += rng.sample([claim for claim in false if claim not in wrong], CHOICES - 1 - len(wrong))
-    answers, label = _choices(group, [a, b], [dict([claim]) for claim in (true, *wrong)], rng, repeat)
+    true = figures[a].value(slot)
+    # values of other figures in the picture are the hard wrong ones
+    shown = [value for value in dict.fromkeys(figure.value(slot) for figure in figures) if value != true]
+    wrong = [*shown, *rng.sample([value for value in VALUES[slot] if value not in (true, *shown)], CHOICES - 1)]
+    claims = [{slot: value} for value in (true, *wrong[: CHOICES - 1])]
+    answers, label = _choices(group, [a, b], claims, rng, repeat)
     rationales, reason = _choices(group, [a], _claims(group, a, LOOKS, rng), rng, repeat)
     question: list[Token] = ["what", "do", [a, b], "have", "in", "common", "?"]
     return Item(question, answers, label, [["because", *tokens] for tokens in rationales], reason)
 
 
 def _claims(group: Group, asked: int, slots: Sequence[str], rng: random.Random) -> list[Claim]:
-    """What is true of the figure ``asked`` in ``slots``, and three things that are not."""
+    """What is true of the figure ``asked`` in ``slots``, and three things that are not.
+
+    Two slots take two values each, the true one and another, in all four ways: the truth has no more in common with
+    the others than each of them has, so that the choices alone do not tell which it is.
+    """
     truth = {slot: group.figures[asked].value(slot) for slot in slots}
-    if tuple(slots) == PLACE:
-        places = [dict(zip(PLACE, cell, strict=True)) for cell in CELLS]
-        return [truth, *rng.sample([place for place in places if place != truth], CHOICES - 1)]
-    found = [truth]
-    others = [{slot: figure.value(slot) for slot in slots} for figure in group.figures]
-    for claim in rng.sample(others, len(others)):
-        if claim not in found and len(found) < CHOICES - 1:
-            found.append(claim)
-    while len(found) < CHOICES:
-        slot = rng.choice(list(slots))
-        claim = {**truth, slot: rng.choice(VALUES[slot])}
-        if claim not in found:
-            found.append(claim)
-    return found
+    one, two = rng.sample(list(slots), 2)
+    false = {slot: _another(group, slot, truth[slot], rng) for slot in (one, two)}
+    return [
+        {**truth, one: first, two: second} for first in (truth[one], false[one]) for second in (truth[two], false[two])
+    ]
+
+
+def _another(group: Group, slot: str, true: str, rng: random.Random) -> str:
+    """A value of ``slot`` that is not the true one: another figure's where there is one, which is the harder choice."""
+    shown = [value for figure in group.figures if (value := figure.value(slot)) != true]
+    values = {"row": ("top", "bottom"), "column": ("left", "right")}.get(slot) or VALUES[slot]
+    return rng.choice(shown or [value for value in values if value != true])
 
 
 def _choices(
