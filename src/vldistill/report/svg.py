@@ -203,7 +203,7 @@ def lines(
     if x_grid[0] == x_grid[-1]:  # a single place stands in the middle
         x_grid = [x_grid[0] - 0.5, x_grid[0] + 0.5]
     names = list(named) or [(tick, number(tick)) for tick in x_grid]
-    left, right, top, bottom = 26 + 6.2 * max(len(number(tick)) for tick in y_grid), 14.0, 12.0, 42.0
+    left, right, top, bottom = 26 + 6.2 * max(len(number(tick)) for tick in y_grid), 22.0 if named else 14.0, 12.0, 42.0
 
     def x(value: float) -> float:
         return left + (value - x_grid[0]) / (x_grid[-1] - x_grid[0]) * (width - left - right)

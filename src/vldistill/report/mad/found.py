@@ -48,14 +48,23 @@ def read(params: Params, root: Path) -> Found | None:
     cells = mad_cells(params)
     if not cells:
         return None
-    active = [task for task in TASKS if any(cell.task == task for cell in cells)]
-    reasons = {task: absence(layout.score_items_mad(root, task)) for task in active}
-    tasks = [task for task in active if reasons[task] is None]
+    tasks, absent = scored_tasks(params, root)
     options = params.evaluate.mad
     results = read_results(root, tasks)
     summary = summarise(results, tasks, Draw(options.resamples, options.level))
-    absent = {task: reason for task, reason in reasons.items() if reason is not None}
     return Found(tasks, absent, [cell for cell in cells if cell.task in tasks], results, summary)
+
+
+def scored_tasks(params: Params, root: Path) -> tuple[list[Task], dict[Task, str]]:
+    """The active tasks that have scores, and those that have none, with the reason.
+
+    Raises:
+        InputError: an active task is not scored.
+    """
+    active = {cell.task for cell in mad_cells(params)}
+    reasons = {task: absence(layout.score_items_mad(root, task)) for task in TASKS if task in active}
+    absent = {task: reason for task, reason in reasons.items() if reason is not None}
+    return [task for task in reasons if task not in absent], absent
 
 
 def metrics(found: Found) -> dict[str, dict[str, float]]:

@@ -92,12 +92,12 @@ def papers(reported: Sequence[Reported], found: Found, *, comparable: bool) -> T
         own = ours.get(entry.task)
         row = {
             "task": Cell(names.task(entry.task)),
-            "split": Cell(entry.split),
-            "reported": Cell(number=entry.value, title=entry.source),
+            "split": Cell(entry.split.replace("->", "\u2192")),
+            "reported": Cell(number=entry.value, digits=2, title=entry.source),
             "ours": Cell(number=own.value, low=own.low, high=own.high) if own else Cell("not run"),
             "n": Cell(number=own.items, digits=0) if own else Cell(),
             "seeds": Cell(number=own.seeds, digits=0) if own else Cell(),
-            "mark": Cell("", tone="") if comparable else Cell(NOT_COMPARABLE, tone="pill warn"),
+            "mark": Cell("yes") if comparable else Cell(NOT_COMPARABLE, tone="pill warn"),
         }
         rows.append(row)
     columns = [("task", "benchmark"), ("split", "reported on"), ("reported", "reported"), ("ours", "ours, MAD, 100 %")]

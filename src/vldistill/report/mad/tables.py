@@ -17,6 +17,7 @@ from vldistill.evaluate.mad.statistics import (
     UNSHIFTED,
     Difference,
     Family,
+    Matched,
     Mean,
 )
 from vldistill.evaluate.mad.summary import Summary
@@ -147,7 +148,7 @@ def gains(summary: Summary, family: Family, title: str, level: float) -> Table:
             "task": Cell(names.task(one.place.task)),
             "fraction": Cell(f"{one.place.fraction} %"),
             "subset": Cell(names.subset(one.place.subset)),
-            "metric": Cell(names.metric(one.place.metric)),
+            **({"metric": Cell(names.metric(one.place.metric))} if family == "more" else {}),
             **({"arm": Cell(names.arm(one.arm))} if family == "arms" else {}),
             "value": _difference(one),
             **_ends(one),
@@ -157,7 +158,8 @@ def gains(summary: Summary, family: Family, title: str, level: float) -> Table:
         }
         for one in found
     ]
-    columns = [("task", "task"), ("fraction", "training data"), ("subset", "items"), ("metric", "metric")]
+    columns = [("task", "task"), ("fraction", "training data"), ("subset", "items")]
+    columns += [("metric", "metric")] if family == "more" else []
     columns += [("arm", "arm")] if family == "arms" else []
     columns += [("value", "difference"), *ENDS, ("holm", "p"), ("shown", "above 0"), *OUTCOMES]
     return Table(f"mad_{family}", title, columns, rows, ("task",), (CORRECTED,))
@@ -214,21 +216,24 @@ def matched(summary: Summary) -> Table:
             "shown": _pill("shown" if one.low > 0 else "not shown"),
             "n": _count(counted[one.task, one.fraction].items),
             "seeds": _count(counted[one.task, one.fraction].seeds),
-            "points": Cell(
-                "; ".join(f"{names.arm(arm)} {x:.1f}, {y:.1f}" for arm, x, y in one.points)
-                + ("; MAD lies outside them" if one.extrapolated else "")
-            ),
         }
         for one in summary.matched
     ]
     columns = [("where", "task"), ("in_domain", "MAD unshifted"), ("shifted", "MAD shifted"), ("line", "line there")]
     columns += [("value", "above the line"), *ENDS, ("p", "p"), ("shown", "above it")]
-    columns += [("n", "n"), ("seeds", "seeds"), ("points", "baseline\u2019s points: unshifted, shifted")]
+    columns += [("n", "n"), ("seeds", "seeds")]
     notes = (
         "A model that fits less may lose less under shift. The line runs through the baseline, stopped early or with "
         "smoothed labels; only what lies above it is a gain under shift. n: shifted items of each seed.",
+        *(_points(one) for one in summary.matched),
     )
     return Table("mad_matched", "Above the matched baseline, percent", columns, rows, ("where",), notes)
+
+
+def _points(one: Matched) -> str:
+    points = "; ".join(f"{names.arm(arm)} {x:.1f}, {y:.1f}" for arm, x, y in one.points)
+    outside = "; MAD\u2019s unshifted score lies outside them" if one.extrapolated else ""
+    return f"{names.task(one.task)}, {one.fraction} %, points of the line (unshifted, shifted): {points}{outside}."
 
 
 def gap(summary: Summary) -> Table:
@@ -260,7 +265,7 @@ def bars(asked: Sequence[Bar]) -> Table:
         rows.append(
             {
                 "where": Cell(place, title=bar.name),
-                "asked": Cell(bar.asked),
+                "asked": Cell(bar.asked.replace(" -", " \u2212")),
                 "value": Cell(number=bar.value, signed=True),
                 "low": Cell(number=bar.low, signed=True),
                 "high": Cell(number=bar.high, signed=True),

@@ -1,0 +1,131 @@
+"""MAD's part of the page: what stands on it, what is written beside it, and what is left out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.report.browser import EXECUTABLE, Browser
+from vldistill import layout
+from vldistill.evaluate.mad.statistics import Draw
+from vldistill.evaluate.mad.summary import summarise
+from vldistill.evaluate.mad.tables import read_results
+from vldistill.params import Params
+from vldistill.report.mad import gallery, tables
+from vldistill.report.mad.found import Found, metrics, read
+from vldistill.report.mad.part import SECTIONS
+
+TASKS = ("snli_ve", "vcr", "vqa")
+
+
+@pytest.fixture(scope="module")
+def html(both: Path) -> str:
+    return (layout.report(both) / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def found(both: Path, both_params: Params) -> Found:
+    made = read(both_params, both)
+    assert made is not None
+    return made
+
+
+def rows(both: Path, name: str) -> list[dict[str, str]]:
+    with (layout.report(both) / "tables" / f"mad_{name}.csv").open(encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_every_section_is_there_and_in_the_navigation(html: str) -> None:
+    for name, title in SECTIONS.items():
+        assert f'<section id="{name}">' in html
+        assert f'<a href="#{name}">{title}</a>' in html
+    assert "conditional on one world, one teacher and one pre-trained student" in html
+
+
+def test_n_stands_beside_every_number(both: Path) -> None:
+    for name in (*TASKS, "shift", "matched", "controls", "gain", "over_naive", "gap", "arms", "all"):
+        found = rows(both, name)
+        assert found, name
+        assert all(float(row["n"]) > 0 for row in found), name
+
+
+def test_a_shifted_number_stands_beside_the_original_wording_of_the_same_items(both: Path) -> None:
+    of_vcr = [row for row in rows(both, "shift") if row["task"] == "VCR"]
+    assert {row["arm"] for row in of_vcr} == {"fine-tuning (baseline)", "naive distillation", "MAD"}
+    for row in of_vcr:
+        assert float(row["shifted"]) - float(row["unshifted"]) == pytest.approx(float(row["change"]), abs=1e-3)
+
+
+def test_every_control_has_a_verdict(both: Path) -> None:
+    found = rows(both, "controls")
+    assert {row["effect"] for row in found} <= {"shown", "not shown", "opposite"}
+    assert any(row["arm \u2212 control"] == "mad \u2212 shuffled_targets" for row in found)
+
+
+def test_bars_and_reported_numbers(both: Path, html: str) -> None:
+    assert {row["verdict"] for row in rows(both, "bars")} <= {"met", "not met", "not measured"}
+    papers = rows(both, "papers")
+    assert [float(row["reported"]) for row in papers] == [80.32, 79.6]
+    assert {row["comparable"] for row in papers} == {"not comparable at this scale"}
+    assert (layout.report(both) / "tables" / "mad_papers.tex").is_file()
+
+
+def test_metrics_hold_few_numbers_of_mad(both: Path, found: Found) -> None:
+    numbers = json.loads((layout.report(both) / "metrics.json").read_text())["mad"]
+    assert set(numbers) == {*TASKS, "bars"}
+    assert set(numbers["vcr"]) == {f"f{size}{end}" for size in (10, 25, 100) for end in ("", "_gain")}
+    gain = next(one for one in found.summary.differences if one.family == "gain" and one.place.task == "vcr")
+    assert numbers["vcr"]["f10_gain"] == pytest.approx(gain.value)
+    assert metrics(found) == numbers
+
+
+def test_the_gallery_shows_both_kinds_of_differences(both: Path, both_params: Params, found: Found) -> None:
+    shown = gallery.galleries(both_params, both, found)
+    assert len(shown) == 6
+    for title, examples in shown.items():
+        for example in examples:
+            mine, other = example.said[:2]
+            assert mine.right == title.split("%, ")[1].startswith("MAD right")
+            assert mine.right != other.right
+            weights = [box.weight for box in example.boxes]
+            assert example.region is not None
+            assert example.region.weight == max(weights)
+            content = [word for word in example.words if word.weight is not None]
+            assert [word.chosen for word in content].count(True) == 1
+            assert max(content, key=lambda word: word.weight or 0).chosen
+
+
+def test_a_difference_below_zero_is_called_opposite(found: Found) -> None:
+    worse = next(one for one in found.summary.differences if one.arm == "argmin_token" and one.other == "baseline")
+    assert tables.verdict(worse, 0.95).text in ("not shown", "opposite")
+    assert tables.verdict(worse, 0.0).text == "opposite"
+
+
+def test_without_a_task_mad_is_named_in_one_line(made: Path) -> None:
+    html = (layout.report(made) / "index.html").read_text(encoding="utf-8")
+    assert "MAD was not run" in html
+    assert 'id="mad"' not in html
+    assert "mad" not in json.loads((layout.report(made) / "metrics.json").read_text())
+    assert not list((layout.report(made) / "tables").glob("mad_*"))
+
+
+def test_the_statistics_are_those_of_the_evaluation(both: Path, both_params: Params, found: Found) -> None:
+    draw = Draw(both_params.evaluate.mad.resamples, both_params.evaluate.mad.level)
+    assert found.summary.bars == summarise(read_results(both, TASKS), TASKS, draw).bars
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed: apt-get install chromium")
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_opens_cleanly(both: Path, width: int) -> None:
+    with Browser() as browser:
+        page = layout.report(both) / "index.html"
+        browser.open(page, width=width)
+        assert browser.of("Runtime.exceptionThrown") == []
+        assert [entry["entry"]["text"] for entry in browser.of("Log.entryAdded")] == []
+        requests = {event["request"]["url"] for event in browser.of("Network.requestWillBeSent")}
+        assert {url for url in requests if not url.startswith("data:")} == {page.resolve().as_uri()}
+        assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
