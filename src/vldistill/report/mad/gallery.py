@@ -34,6 +34,7 @@ from vldistill.report.mad.found import Found, few_of, in_domain
 SELECTIONS = ("selected", "both")
 """The targets of arms whose token and region are chosen by the teacher."""
 REGION_POOLED = "region_pooled"
+SHORT = {METHOD_ARM: "MAD", BASELINE: "baseline", TEACHER: "teacher\u2019s head"}
 
 
 @dataclass(frozen=True)
@@ -144,14 +145,14 @@ class _Bench:
                 boxes = regions[record.image]
                 shown = _SHOWN[self.task](record, boxes, mine[key], other[key], self.tagged_as)
                 said = [
-                    Said(names.arm(arm), answer, scores > 0, chances[arm].get(key))
+                    Said(SHORT[arm], answer, scores > 0, chances[arm].get(key))
                     for arm, answer, scores in (
                         (METHOD_ARM, shown.mine, mine[key]["scores"][in_domain(self.task)[1]]),
                         (BASELINE, shown.other, other[key]["scores"][in_domain(self.task)[1]]),
                     )
                 ]
                 if key in chances[TEACHER]:
-                    said.append(Said(names.arm(TEACHER), "", False, chances[TEACHER][key]))
+                    said.append(Said(SHORT[TEACHER], "", False, chances[TEACHER][key]))
                 words, drawn = self._choice(shown, record.image, boxes, features, texts)
                 made.append(
                     Example(

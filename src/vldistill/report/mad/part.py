@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vldistill.evaluate.mad.data import TEACHER
 from vldistill.params import Params
 from vldistill.report.cost import Run
 from vldistill.report.mad import charts, gallery, names, origin, tables
@@ -123,7 +122,7 @@ def build(
     ]
     galleries = gallery.galleries(params, root, found)
     return MadPart(
-        doubts=summary.doubts,
+        doubts=list(dict.fromkeys(summary.doubts)),  # a metric and its variant may say the same
         notes=_notes(params, found),
         verdict=_verdict(found),
         conditional=conditional(params),
@@ -176,7 +175,6 @@ def _gallery_sentence(params: Params, galleries: Mapping[str, Sequence[gallery.E
         most = params.distill.mad.confidence.most
         told += (
             " p: what each gives the right answer. Where weights are ratios, a training item weighs the p of the "
-            f"teacher\u2019s head over the student\u2019s, at most {most:g}; \u201c{names.arm(TEACHER)}\u201d is "
-            "that head."
+            f"teacher\u2019s head over the student\u2019s, at most {most:g}."
         )
     return told

@@ -179,7 +179,8 @@ def controls(summary: Summary, level: float) -> Table:
             **_ends(one),
             "holm": _p(one.holm),
             "shown": verdict(one, level),
-            **_outcomes(one),
+            "n": _count(one.items),
+            "seeds": _count(one.seeds),
         }
         for one in sorted(
             (one for one in summary.differences if one.family == "effects"),
@@ -187,7 +188,7 @@ def controls(summary: Summary, level: float) -> Table:
         )
     ]
     columns = [("where", "items"), ("about", "effect of"), ("pair", "arm \u2212 control"), ("value", "points"), *ENDS]
-    columns += [("holm", "p"), ("shown", "effect"), *OUTCOMES]
+    columns += [("holm", "p"), ("shown", "effect"), ("n", "n"), ("seeds", "seeds")]
     notes = (
         CORRECTED,
         "shown: the interval lies above 0 and p is below one minus the level. Not shown is no proof that there is no "
