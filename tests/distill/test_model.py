@@ -35,6 +35,17 @@ def test_image_states(kind: str, count: int) -> None:
     assert states.mean(-1).abs().max() < 1e-5 and (states.var(-1, unbiased=False) - 1).abs().max() < 1e-2
 
 
+def test_each_place_has_its_own_projection() -> None:
+    torch.manual_seed(0)
+    places = VLKD(make_bart(), VlkdConfig(dim=6, patch_width=5, patches=4))
+    shared = VLKD(make_bart(), VlkdConfig(dim=6, patch_width=5))
+    patch = torch.randn(2, 1, 5).expand(2, 4, 5)
+    assert places.image_states(None, patch)[0].shape == shared.image_states(None, patch)[0].shape == (2, 4, 32)
+    # equal tokens are told apart by where they lie, or not at all
+    assert (places.image_states(None, patch)[0].std(dim=1) > 1e-3).all()
+    assert shared.image_states(None, patch)[0].std(dim=1).max() < 1e-6
+
+
 def test_generation_does_not_depend_on_batching_or_order(model: VLKD) -> None:
     prompts = ["<mask>", "a red <mask>", "a blue square on the <mask>", "<mask> star", "a"]
     pooled, patch = torch.randn(5, 24), torch.randn(5, 4, 32)

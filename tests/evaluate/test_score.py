@@ -120,6 +120,28 @@ def test_references_are_tokenised_once_for_the_whole_and_its_domains(
     assert sets[0] == sum(len(record.captions) for record in records)
 
 
+@needs_java
+def test_spice_is_of_the_first_images_and_all_else_of_all(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = Data(project, "test").captions("coco")
+    lengths: list[int] = []
+
+    def fractions(sets: list[list[str]], references: list[list[str]], *_: object) -> list[list[float]]:
+        lengths.append(len(references))
+        return [[index / 10 for index in range(len(references))] for _ in sets]
+
+    # the parser's own numbers are held elsewhere; here it only matters which images it is given
+    monkeypatch.setattr(captions, "spice_scores", fractions)
+    monkeypatch.setattr(captions, "find_jars", lambda _: object())
+    entry = {"task": "coco", "split": "test", "arm": "all", "seed": 0, "control": None, "file": "x"}
+    with CaptionTasks(Spice(images=2), Bootstrap(0, 0.95)) as tasks:
+        (scored,) = tasks.score("coco", [entry], [{int(r.id): "a red star" for r in records}], records)
+    n = {row["metric"]: row["n"] for row in scored.rows}
+    assert lengths == [2] and n["SPICE"] == 2 and n["CIDEr"] == len(records) > 2
+    assert [row["value"] for row in scored.rows if row["metric"] == "SPICE"] == [pytest.approx(0.05)]
+    assert [item["id"] for item in scored.items] == [record.id for record in records]
+    assert ["SPICE" in item["scores"] for item in scored.items] == [True] * 2 + [False] * (len(records) - 2)
+
+
 def test_spice_that_is_not_computed_is_null_with_its_reason(find: Find) -> None:
     row = find(task="coco", arm="all", seed=0, metric="SPICE")
     assert row["value"] is None

@@ -109,6 +109,7 @@ def build_model(language_model: LanguageModel, teacher: Teacher, options: VlkdOp
     config = VlkdConfig(
         dim=teacher.dim,
         patch_width=teacher.patch_width,
+        patches=teacher.patches if options.patch_projection == "place" else 0,
         image_states=options.image_states,
         pooled_states=options.pooled_states,
         pool=options.pool,

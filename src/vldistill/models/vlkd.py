@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from PIL import Image
@@ -42,6 +42,7 @@ class VlkdConfig:
     Attributes:
         dim: width d of the teacher's joint space.
         patch_width: width of the teacher's patch tokens.
+        patches: number of patch tokens, each with a projection of its own; 0 = one projection for all.
         image_states: which features the decoder attends to: "pooled", "patch" or "both".
         pooled_states: number of states the pooled vector becomes.
         pool: how encoder states become the text vector s.
@@ -51,6 +52,7 @@ class VlkdConfig:
 
     dim: int
     patch_width: int
+    patches: int = 0
     image_states: str = "patch"
     pooled_states: int = 1
     pool: str = "mean"
@@ -86,7 +88,11 @@ class VLKD(nn.Module):
         if config.image_states in ("pooled", "both"):
             self.image_projections["pooled"] = _ImageProjection(language_model, config.dim, config.pooled_states)
         if config.image_states in ("patch", "both"):
-            self.image_projections["patch"] = _ImageProjection(language_model, config.patch_width, 1)
+            self.image_projections["patch"] = (
+                _PlaceProjection(language_model, config.patch_width, config.patches)
+                if config.patches
+                else _ImageProjection(language_model, config.patch_width, 1)
+            )
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale)))
         self.bias = nn.Parameter(torch.tensor(config.logit_bias if config.logit_bias is not None else -10.0))
 
@@ -105,9 +111,9 @@ class VLKD(nn.Module):
         Raises:
             InputError: features the model was trained with are not given, or have another width.
         """
-        given = {"pooled": pooled, "patch": patch}
+        given = {"pooled": (pooled, self.config.dim), "patch": (patch, self.config.patch_width)}
         parts = [
-            projection(_checked(given[kind], kind, cast(_ImageProjection, projection).inputs).to(self.device))
+            projection(_checked(*given[kind], kind).to(self.device))
             for kind, projection in self.image_projections.items()
         ]
         states = torch.cat(parts, dim=1)
@@ -230,11 +236,16 @@ class VLKD(nn.Module):
 
 
 class _ImageProjection(nn.Module):
-    """Linear and norm: encoder states are normalised, so image states must be, or the decoder would overlook them."""
+    """Linear and norm: encoder states are normalised, so image states must be, or the decoder would overlook them.
+
+    Args:
+        language_model: gives the width of the states and their norm.
+        inputs: width of the features.
+        states: number of states that one feature vector becomes.
+    """
 
     def __init__(self, language_model: LanguageModel, inputs: int, states: int) -> None:
         super().__init__()
-        self.inputs = inputs
         self.states = states
         self.linear = nn.Linear(inputs, language_model.width * states)
         self.norm = language_model.state_norm()
@@ -242,6 +253,25 @@ class _ImageProjection(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[B, inputs] or [B, P, inputs] -> [B, states, D] or [B, P, D]."""
         return self.norm(self.linear(features).view(len(features), -1, self.linear.out_features // self.states))
+
+
+class _PlaceProjection(nn.Module):
+    """As `_ImageProjection`, with a linear map of its own for each patch token.
+
+    A convolution's patch tokens look alike wherever they lie. With maps of their own the decoder learns what lies where
+    even while it attends to all of them alike.
+    """
+
+    def __init__(self, language_model: LanguageModel, inputs: int, patches: int) -> None:
+        super().__init__()
+        limit = 1 / math.sqrt(inputs)  # as nn.Linear
+        self.weight = nn.Parameter(torch.empty(patches, inputs, language_model.width).uniform_(-limit, limit))
+        self.bias = nn.Parameter(torch.empty(patches, language_model.width).uniform_(-limit, limit))
+        self.norm = language_model.state_norm()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, P, inputs] -> [B, P, D]."""
+        return self.norm(torch.einsum("bpi,pid->bpd", features, self.weight) + self.bias)
 
 
 def joined(image_states: Tensor, image_mask: Tensor, text_states: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -256,7 +286,7 @@ def joined(image_states: Tensor, image_mask: Tensor, text_states: Tensor, text_m
     return states, mask
 
 
-def _checked(features: Tensor | None, kind: str, width: int) -> Tensor:
+def _checked(features: Tensor | None, width: int, kind: str) -> Tensor:
     if features is None:
         raise InputError(f"the model attends to {kind} features, but none were given", field=kind)
     if features.shape[-1] != width:

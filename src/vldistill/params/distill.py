@@ -42,7 +42,7 @@ class Replay(Section):
     tail: float = Field(
         0.7, ge=0, le=1, description="Share of replayed texts of which only the end is masked, as in pre-training."
     )
-    tail_span: float = Field(1.0, ge=0, description="Mean length of such an end in tokens (Poisson, at least 1).")
+    tail_span: float = Field(12.0, ge=0, description="Mean length of such an end in tokens (Poisson, at least 1).")
 
 
 class VlkdOptions(Section):
@@ -54,6 +54,11 @@ class VlkdOptions(Section):
         "both", description="Image features f(v) the decoder attends to: pooled vector, patch tokens, or both."
     )
     pooled_states: int = Field(8, gt=0, description="States that the pooled vector is projected to.")
+    patch_projection: Literal["shared", "place"] = Field(
+        "place",
+        description="One projection for all patch tokens, or one for each place (a ResNet's patch tokens do not tell "
+        "where they lie), with as many times the weights.",
+    )
     pool: Literal["<s>", "</s>", "mean"] = Field(
         "<s>", description="How encoder states become the text vector s; T5 has no `<s>`."
     )
@@ -73,7 +78,7 @@ class VlkdOptions(Section):
     length_buckets: bool = Field(False, description="Batches of captions of similar length (less padding).")
     training: Training = Field(
         default_factory=lambda: Training.model_validate(
-            {"steps": 360, "learning_rate": 0.002, "gradient_norms_every": 60}
+            {"steps": 360, "learning_rate": 0.003, "gradient_norms_every": 60}
         ),
         description="Length and optimiser of the training.",
     )

@@ -112,7 +112,12 @@ class Infilling(Section):
     tail: float = Field(
         0.7, ge=0, le=1, description="Share of texts of which only the end is masked, to be written from all the rest."
     )
-    tail_span: float = Field(1.0, ge=0, description="Mean length of such an end in tokens (Poisson, at least 1).")
+    tail_span: float = Field(
+        12.0,
+        ge=0,
+        description="Mean length of such an end in tokens (Poisson, at least 1). Where the question belongs to the "
+        "end, the encoder has not read it and the decoder must look the answer up: as it must in an image.",
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> Infilling:

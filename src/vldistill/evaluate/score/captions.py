@@ -1,4 +1,7 @@
-"""Scores of captions: every cell and control in one METEOR process, each on the whole set and on each domain."""
+"""Scores of captions: every cell and control in one METEOR process, each on the whole set and on each domain.
+
+SPICE has a round of its own, since parsing is slow: of some arms only, and where asked on the first images only.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from contextlib import ExitStack
 from typing import Any
 
 from vldistill.evaluate.ids import official_id
-from vldistill.evaluate.metrics.captions import METRICS, CaptionScorer, CaptionScores
+from vldistill.evaluate.metrics.captions import METRICS, CaptionScorer, CaptionScores, SpiceMode
 from vldistill.evaluate.metrics.java import java_problem
 from vldistill.evaluate.metrics.meteor import Meteor
-from vldistill.evaluate.score.rows import Bootstrap, Scored
+from vldistill.evaluate.score.rows import Bootstrap, Scored, rounded
 from vldistill.params.evaluate import Spice
 from vldistill.records import CaptionRecord
 
-MEANS = ("ROUGE_L", "CIDEr", "SPICE")  # metrics that are the mean of their items; BLEU and METEOR are not
+SPICE = "SPICE"
+PLAIN = tuple(metric for metric in METRICS if metric != SPICE)
+MEANS = ("ROUGE_L", "CIDEr", SPICE)  # metrics that are the mean of their items; BLEU and METEOR are not
 Captions = Mapping[Any, str]
 
 
@@ -45,62 +50,79 @@ class CaptionTasks:
     ) -> list[Scored]:
         """Scores of all files of one task, in the order of ``entries``."""
         found = [Scored(entry, "caption") for entry in entries]
-        references = {official_id(record.id): record.captions for record in records}
-        with_spice = [index for index, scored in enumerate(found) if self._has_spice(task, scored.entry)]
-        plain = [index for index in range(len(found)) if index not in with_spice]
-        for mode, indices in ((self._spice.mode, with_spice), ("off", plain)):
-            if indices:
-                with CaptionScorer(references, spice=mode, meteor=self._meteor) as scorer:
-                    self._score(scorer, {index: found[index] for index in indices}, files, records)
+        self._score(dict(enumerate(found)), files, records, PLAIN, "off")
+        with_spice = {index: scored for index, scored in enumerate(found) if self._has_spice(task, scored.entry)}
+        if with_spice:
+            self._score(with_spice, files, records[: self._spice.images or None], (SPICE,), self._spice.mode)
         return found
 
     def _score(
         self,
-        scorer: CaptionScorer,
         found: Mapping[int, Scored],
         files: Sequence[Captions],
         records: Sequence[CaptionRecord],
+        metrics: Sequence[str],
+        mode: SpiceMode,
     ) -> None:
         """Score all records, then each domain as a set of its own, since CIDEr depends on the set."""
         domains = sorted({record.domain for record in records if record.domain})
-        for subset in ("all", *domains):
-            of_it = [record for record in records if subset in ("all", record.domain)]
-            names = [official_id(record.id) for record in of_it]
-            part = scorer if subset == "all" else scorer.part(names)
-            scores = part.score_many({index: {name: files[index][name] for name in names} for index in found})
-            for index, scored in found.items():
-                self._add(scored, scores[index], of_it, subset)
-                if subset == "all":
-                    _add_items(scored, files[index], scores[index], records)
+        references = {official_id(record.id): record.captions for record in records}
+        with CaptionScorer(references, spice=mode, meteor=self._meteor) as scorer:
+            for subset in ("all", *domains):
+                of_it = [record for record in records if subset in ("all", record.domain)]
+                names = [official_id(record.id) for record in of_it]
+                part = scorer if subset == "all" else scorer.part(names)
+                scores = part.score_many({index: {name: files[index][name] for name in names} for index in found})
+                for index, scored in found.items():
+                    self._add(scored, scores[index], of_it, subset, metrics)
+                    if subset == "all":
+                        _add_items(scored, files[index], scores[index], records, metrics)
 
     def _has_spice(self, task: str, entry: dict[str, Any]) -> bool:
         seeded = entry["seed"] is not None and entry["seed"] < self._spice.seeds
         return task in self._spice.tasks and entry["arm"] in self._spice.arms and entry["control"] is None and seeded
 
-    def _add(self, scored: Scored, scores: CaptionScores, records: Iterable[CaptionRecord], subset: str) -> None:
-        metrics, items = scores["metrics"], scores["per_item"]
+    def _add(
+        self,
+        scored: Scored,
+        scores: CaptionScores,
+        records: Iterable[CaptionRecord],
+        subset: str,
+        metrics: Sequence[str],
+    ) -> None:
+        values, items = scores["metrics"], scores["per_item"]
         images = {official_id(record.id): record.image for record in records}
-        for metric in METRICS:
-            reason = metrics.get("SPICE_reason") if metric == "SPICE" else metrics.get("reason")
-            if metric == "SPICE" and not self._has_spice(scored.entry["task"], scored.entry):
-                continue
+        for metric in metrics:
+            reason = values.get("SPICE_reason") if metric == SPICE else values.get("reason")
             interval = None
-            if metric in MEANS and metrics[metric] is not None:
+            if metric in MEANS and values[metric] is not None:
                 interval = self._bootstrap.interval(
                     [items[key][metric] for key in images], [images[key] for key in images]
                 )
             scored.add(
                 metric,
-                metrics[metric],
+                values[metric],
                 unit="fraction",
-                n=metrics["n"],
+                n=values["n"],
                 subset=subset,
                 interval=interval,
-                reason=reason if metrics[metric] is None else None,
+                reason=reason if values[metric] is None else None,
             )
 
 
-def _add_items(scored: Scored, captions: Captions, scores: CaptionScores, records: Iterable[CaptionRecord]) -> None:
+def _add_items(
+    scored: Scored,
+    captions: Captions,
+    scores: CaptionScores,
+    records: Iterable[CaptionRecord],
+    metrics: Sequence[str],
+) -> None:
+    """Add the scores of each image; a later set of metrics joins the items of the first."""
+    known = {item["id"]: item for item in scored.items}
     for record in records:
         name = official_id(record.id)
-        scored.item(record.id, captions[name], record.captions, scores["per_item"][name], record.image)
+        found = {metric: value for metric, value in scores["per_item"][name].items() if metric in metrics}
+        if record.id in known:
+            known[record.id]["scores"] |= {metric: rounded(value) for metric, value in found.items()}
+        else:
+            scored.item(record.id, captions[name], record.captions, found, record.image)

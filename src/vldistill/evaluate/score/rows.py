@@ -65,9 +65,9 @@ class Scored:
                 **identity,
                 "metric": metric,
                 "variant": variant,
-                "value": _rounded(value),
-                "low": _rounded(low),
-                "high": _rounded(high),
+                "value": rounded(value),
+                "low": rounded(low),
+                "high": rounded(high),
                 "unit": unit,
                 "n": n,
                 "subset": subset,
@@ -78,9 +78,10 @@ class Scored:
 
     def item(self, name: str, prediction: Any, target: Any, scores: dict[str, float], group: str) -> None:
         """Add one item's scores."""
-        rounded = {metric: _rounded(value) for metric, value in scores.items()}
-        self.items.append({"id": name, "prediction": prediction, "target": target, "scores": rounded, "group": group})
+        kept = {metric: rounded(value) for metric, value in scores.items()}
+        self.items.append({"id": name, "prediction": prediction, "target": target, "scores": kept, "group": group})
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """``value`` to `DECIMALS`."""
     return None if value is None else round(float(value), DECIMALS)
