@@ -45,11 +45,11 @@ def write_vlkd(root: Path, gains: dict[str, float], seeds: Sequence[int] = (0, 1
 
 
 def write_mad(root: Path, gains: dict[str, float], seeds: Sequence[int] = (0, 1, 2)) -> Path:
-    """MAD's scores of the task snli_ve on two splits, without tidy rows."""
+    """MAD's scores of the task snli_ve on two splits at 10 %, without tidy rows."""
     for split in ("full", "hard"):
         for arm, gain in gains.items():
             for seed in seeds:
-                path = root / f"results/evaluate/mad/score/items/snli_ve/{split}/{arm}-s{seed}.jsonl"
+                path = root / f"results/evaluate/mad/score/items/snli_ve/{split}/{arm}-f10-s{seed}.jsonl"
                 records = items(arm, seed, gain / (2 if split == "hard" else 1))
                 write_jsonl(path, ({**one, "scores": {"accuracy": one["scores"]["official"]}} for one in records))
     return root

@@ -95,7 +95,10 @@ def test_cells_of_one_side_are_said(tmp_path: Path) -> None:
     assert [row.cell.arm for row in comparison.rows] == ["all"]
     said = "\n".join(notes(comparison))
     assert "Not compared, only in base, not in other: vqav2/test/old." in said
-    assert "Not compared, only in other, not in base: snli_ve/full/mad, snli_ve/hard/mad, vqav2/test/new." in said
+    assert (
+        "Not compared, only in other, not in base: snli_ve/full 10 %/mad, snli_ve/hard 10 %/mad, vqav2/test/new."
+        in said
+    )
 
 
 @pytest.mark.parametrize("what", ["arms", "seeds", "ids", "targets", "metrics"])
@@ -130,19 +133,33 @@ def test_arms_of_one_revision(tmp_path: Path) -> None:
     scores = open_scores("here", tmp_path)
     comparison = compare_arms(scores, "baseline", QUICK)
     assert [(row.cell.split, row.cell.arm) for row in comparison.rows] == [
-        ("full", "mad"),
-        ("full", "naive"),
-        ("hard", "mad"),
-        ("hard", "naive"),
+        ("full 10 %", "mad"),
+        ("full 10 %", "naive"),
+        ("hard 10 %", "mad"),
+        ("hard 10 %", "naive"),
     ]
     full, hard = (
         next(row.paired.difference.mean for row in comparison.rows if (row.cell.split, row.cell.arm) == (split, "mad"))
-        for split in ("full", "hard")
+        for split in ("full 10 %", "hard 10 %")
     )
     assert full > hard > 0
     assert "Not compared, no baseline there: vqav2/test/all." in notes(comparison)
     with pytest.raises(InputError, match=r"no arm 'none'.*Arms with per-item scores: all, all\.no_image, baseline"):
         compare_arms(scores, "none", QUICK)
+
+
+def test_rows_of_one_task_tell_its_score_and_its_references(tmp_path: Path) -> None:
+    write_vlkd(tmp_path, {"all": 0.2})
+    write_mad(tmp_path, {"baseline": 0.0, "mad": 0.2, "blind": -0.1})
+    folder = tmp_path / "results/evaluate/mad/score"
+    for path in (folder / "items").rglob("*.jsonl"):
+        write_jsonl(path, [{**one, "scores": {"loss": 1.0, **one["scores"]}} for one in read_jsonl(path)])
+    told = row("mad", "snli_ve", subset="full", arm="mad", variant=None)
+    write_jsonl(folder / "scores-snli_ve.jsonl", [told, {**told, "arm": "blind", "control": "blind"}])
+    scores = open_scores("here", tmp_path)
+    found = compare_arms(scores, "baseline", QUICK).rows
+    assert [(one.cell.arm, one.measure.key, one.measure.unit) for one in found] == [("mad", "accuracy", "percent")] * 2
+    assert len(compare_arms(scores, "baseline", Choice(arms=("blind",), resamples=300)).rows) == 2
 
 
 def test_a_control_is_compared_when_it_is_named_and_one_without_seed_with_every_seed(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from vldistill.errors import VldistillError
 
 EVALUATED = "results/evaluate"
-PARTS = ("score/items", "score/scores.jsonl")
+SCORES = "score"
 
 
 def scores(folder: str, *revisions: str) -> dict[str, dict[str, str]]:
@@ -48,8 +49,8 @@ def scores(folder: str, *revisions: str) -> dict[str, dict[str, str]]:
 def _export(repo: Any, revision: str, target: Path) -> None:
     files = repo.dvcfs
     methods = files.ls(EVALUATED, detail=False) if files.isdir(EVALUATED) else []
-    wanted = [f"{EVALUATED}/{Path(method).name}/{part}" for method in methods for part in PARTS]
-    paths = [path for path in wanted if files.exists(path)]
+    folders = [f"{EVALUATED}/{Path(method).name}/{SCORES}" for method in methods]
+    paths = [path for folder in folders if files.isdir(folder) for path in _score_files(files, folder)]
     if not paths and not any(EVALUATED in out.fs_path and out.hash_info for out in repo.index.outs):
         raise VldistillError(
             f"revision {revision!r} has no scores: its dvc.lock lacks them. "
@@ -66,3 +67,9 @@ def _export(repo: Any, revision: str, target: Path) -> None:
             f"the scores of {revision!r} are neither in DVC's cache nor in a remote. "
             "Fetch them (dvc fetch --all-commits), or check the revision out and run it again: dvc repro"
         )
+
+
+def _score_files(files: Any, folder: str) -> list[str]:
+    """The items and the tidy rows of one method."""
+    names = sorted(Path(path).name for path in files.ls(folder, detail=False))
+    return [f"{folder}/{name}" for name in names if name == "items" or fnmatch(name, "scores*.jsonl")]

@@ -3,9 +3,10 @@
 Every method writes the same files, so nothing here knows a method::
 
     results/evaluate/METHOD/score/items/TASK/[SPLIT/]NAME.jsonl     {id, prediction, target, scores, group} an item
-    results/evaluate/METHOD/score/scores.jsonl                      the tidy rows: units, splits, controls
+    results/evaluate/METHOD/score/scores[-TASK].jsonl               the tidy rows: units, splits, controls
 
-NAME is ``ARM-sSEED``, ``ARM`` where there is no seed, either with ``.no_image`` and the like behind it.
+NAME is ``ARM-sSEED``, ``ARM`` where there is no seed, either with ``.no_image`` and the like behind it. MAD's have
+the size of the training subset in percent before the seed: ``ARM-fFRACTION-sSEED``.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from vldistill.files import read_jsonl
 
 EVALUATED = Path("results") / "evaluate"
 ITEMS = "score/items"
-ROWS = "score/scores.jsonl"
+ROWS = "score/scores*.jsonl"
 AGAIN = "Score again: vldistill evaluate METHOD score"
-_NAME = re.compile(r"(?P<arm>.+?)(?:-s(?P<seed>\d+)(?P<more>\..+)?)?")
+_NAME = re.compile(r"(?P<arm>.+?)(?:-f(?P<fraction>\d+))?(?:-s(?P<seed>\d+)(?P<more>\..+)?)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +33,8 @@ class Cell:
     """What is compared with its like: one arm on one split of one task.
 
     Attributes:
-        split: the split's or subset's name; empty where the files do not tell.
+        split: the split's or subset's name; empty where the files do not tell. Behind it, where arms are trained on
+            subsets, their size, as in ``test 10 %``.
         arm: with what stands behind the seed, as in ``all.no_image``.
     """
 
@@ -134,16 +136,18 @@ class Scores:
         for method, meaning in self.methods.items():
             folder = self.root / EVALUATED / method / ITEMS
             for path in sorted(folder.rglob("*.jsonl")):
-                task, *split = path.relative_to(folder).parts[:-1] or ("",)
-                arm, seed = _arm(path.stem)
-                cell = Cell(method, task, "/".join(split) or meaning.split(task), arm)
+                task, *folders = path.relative_to(folder).parts[:-1] or ("",)
+                arm, fraction, seed = _arm(path.stem)
+                split = "/".join(folders) or meaning.split(task)
+                cell = Cell(method, task, f"{split} {fraction} %" if fraction else split, arm)
                 found.setdefault(cell, {})[seed] = path
         return found
 
     def trained(self, cell: Cell) -> bool:
-        """Whether the cell is an arm that is trained, neither a control nor a reference without a seed."""
+        """Whether the cell is an arm that is trained, neither a control nor a reference."""
         controls = self.methods[cell.method].controls
-        return None not in self.files[cell] and not any(cell.arm.endswith(f".{control}") for control in controls)
+        control = cell.arm in controls or any(cell.arm.endswith(f".{control}") for control in controls)
+        return None not in self.files[cell] and not control
 
     def measures(self, cell: Cell, items: dict[str, Item], chosen: Collection[str]) -> list[Measure]:
         """What a cell's items measure.
@@ -198,22 +202,25 @@ def _has(folder: Path) -> bool:
     return (folder / ITEMS).is_dir()
 
 
-def _arm(name: str) -> tuple[str, int | None]:
-    """Arm and seed of a file's name."""
+def _arm(name: str) -> tuple[str, str | None, int | None]:
+    """Arm, size of its training subset and seed of a file's name."""
     match = _NAME.fullmatch(name)
     if match is None or match["seed"] is None:
-        return name, None
-    return match["arm"] + (match["more"] or ""), int(match["seed"])
+        return name, None, None
+    return match["arm"] + (match["more"] or ""), match["fraction"], int(match["seed"])
 
 
 def _method(folder: Path) -> Method:
-    path = folder / ROWS
-    rows = read_jsonl(path) if path.is_file() else []
+    return Method([row for path in sorted(folder.glob(ROWS)) for row in _rows(path)])
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    rows = read_jsonl(path)
     for number, row in enumerate(rows, start=1):
         for name in ("task", "metric"):
             if not isinstance(row, dict) or not isinstance(row.get(name), str):
                 raise InputError("missing or no text", file=path, record=number, field=name, action=AGAIN)
-    return Method(rows)
+    return rows
 
 
 def _named(

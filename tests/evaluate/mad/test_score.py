@@ -13,7 +13,7 @@ from vldistill.artifact import verify
 from vldistill.cells import mad_cells
 from vldistill.compare.scores import open_scores, read_items
 from vldistill.errors import InputError
-from vldistill.evaluate.mad.data import BLIND, MAJORITY, TEACHER, MadData, subsets
+from vldistill.evaluate.mad.data import BLIND, MAJORITY, REFERENCES, TEACHER, MadData, subsets
 from vldistill.evaluate.mad.scoring import score_set
 from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import headline, summarise
@@ -55,6 +55,7 @@ def test_rows_are_tidy_and_the_means_of_their_items(
     assert len({tuple(row[field] for field in fields) for row in rows}) == len(rows)
     for row in rows:
         assert (row["method"], row["task"], row["split"], row["unit"]) == ("mad", task, "test", "percent")
+        assert row["control"] == (row["arm"] if row["arm"] in REFERENCES else None)
         cell = f"{row['arm']}-f{row['fraction']}-s{row['seed']}"
         items = list(read_jsonl(mad_scored / task / row["subset"] / f"{cell}.jsonl"))
         values = [item["scores"][row["variant"] or row["metric"]] for item in items]

@@ -15,7 +15,7 @@ from vldistill import layout
 from vldistill.artifact import publish, publish_absent, read_manifest
 from vldistill.cells import MAD, MadCell
 from vldistill.errors import InputError
-from vldistill.evaluate.mad.data import MadData, subsets
+from vldistill.evaluate.mad.data import REFERENCES, MadData, subsets
 from vldistill.evaluate.mad.references import WITHOUT_IMAGE, reference_rows
 from vldistill.evaluate.mad.scoring import AGAIN, ItemScore, score_set, score_subset
 from vldistill.evaluate.score.rows import Bootstrap, Scored
@@ -115,4 +115,6 @@ def _predicted(params: Params, root: Path, data: MadData) -> Iterator[_Predicted
 
 def _entry(split: str, cell: dict[str, Any]) -> dict[str, Any]:
     identity = {field: cell[field] for field in ("task", "arm", "fraction", "seed")}
-    return {"method": MAD, "split": split, "control": None, **identity}
+    # a reference has seeds as arms have, for it is fitted on the same subsets
+    control = cell["arm"] if cell["arm"] in REFERENCES else None
+    return {"method": MAD, "split": split, "control": control, **identity}
