@@ -70,7 +70,7 @@ rule features_texts:
         runtime=scaled(30, 240),
         gpu=gpus(),
     params:
-        read=narrow("features", *NUMERICS),
+        read=narrow("features", "split.mad.tagged", *NUMERICS),
         deadline=deadline,
     shell:
         "vldistill features {wildcards.encoder} texts {params.deadline} > {log} 2>&1"

@@ -50,6 +50,7 @@ MAD_INPUTS = (
     "evaluate/metrics/vqa_normalise.py",
     "features/sentences.py",
     "split/lists.py",
+    "split/pronouns.py",
     *STUDENT,
 )
 
@@ -91,6 +92,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "features/sentences.py",
         "features/shards.py",
         "features/texts.py",
+        "split/pronouns.py",
         *STORE,
         *TEACHER,
         *LANGUAGE_MODEL,

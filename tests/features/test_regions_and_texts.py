@@ -27,6 +27,7 @@ from vldistill.records import (
     write_records,
     write_regions,
 )
+from vldistill.split.pronouns import rewrite
 
 LOOKS = ["it", "is", [0, 1]]
 
@@ -133,6 +134,20 @@ def test_a_language_models_vectors_do_not_depend_on_the_batch(texts: Path, param
         alone = model.pool(model.encode(ids, mask), mask, "mean")
     np.testing.assert_allclose(store.get("text", [sentence_key("dog")]), alone, rtol=3e-3, atol=3e-3)
     assert store.fingerprint["pool"] == "mean"
+
+
+def test_texts_that_the_rules_rewrite_are_among_them(texts: Path) -> None:
+    right, wrong = [[0], "'s", "hat"], ["his", "coat"]
+    film = {"image": "x.png", "movie": "film", "objects": ["person"], "question": ["what", "is", [0], "wearing", "?"]}
+    choices = {"answers": [right, wrong, wrong, wrong], "answer_label": 0, "rationales": [["it", "is"]] * 4}
+    records = [ChoiceRecord(part, **film, **choices, rationale_label=0, split=part) for part in ("train", "test")]
+    artifact.publish(layout.download(texts, "vcr"), lambda folder: write_records(folder, records))
+    done = rewrite(records[1], "singular")
+    assert done is not None
+    assert {"person 's coat", *(spelled(answer, done.objects) for answer in done.answers)} <= set(texts_of(texts))
+    assert "person 's coat" not in texts_of(texts, tagged=["dog"])
+    artifact.publish(layout.download(texts, "vcr"), lambda folder: write_records(folder, records[:1]))
+    assert "person 's coat" not in texts_of(texts), "training texts are not rewritten"
 
 
 def test_an_absent_set_has_no_texts(texts: Path) -> None:

@@ -58,7 +58,7 @@ def run(params: Params, root: Path, encoder: str, *, deadline: float | None = No
     """
     moment = None if deadline is None else time.monotonic() + deadline
     target, model = layout.features(root, encoder, layout.TEXTS), layout.pretrain(root, encoder)
-    options, compute = params.features, params.compute
+    options, compute, tagged = params.features, params.compute, params.split.mad.tagged
     key = {
         "code": code_version("features_texts", root),
         "libraries": provenance.libraries(),
@@ -67,13 +67,14 @@ def run(params: Params, root: Path, encoder: str, *, deadline: float | None = No
             **{dataset: artifact.fingerprint(layout.download(root, dataset)) for dataset in SETS},
         },
         "tagged_as": options.tagged_as,
+        "tagged": tagged,
         "shard_rows": options.shard_rows,
         "batch_size": options.batch_size,
         "compute": {"device": compute.device, "dtype": compute.dtype, "threads": compute.threads},
     }
     with provenance.recorded(layout.run_record(target)), runs.claim("features_texts", key, root) as folder:
         check_device(compute)
-        texts = {sentence_key(text): text for text in texts_of(root, options.tagged_as)}
+        texts = {sentence_key(text): text for text in texts_of(root, options.tagged_as, tagged)}
         plan = shard_files.cut("captions", list(texts), options.shard_rows)
         result = folder.result
         # a finished folder is checked too: it may lie on a disk that was cleaned in part

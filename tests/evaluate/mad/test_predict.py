@@ -44,12 +44,10 @@ def test_every_cell_predicts_every_item_of_every_set(
     assert [entry["cell"] for entry in index] == [*cells, "teacher-f20-s0", "teacher-f20-s1"]
     data = MadData(mad_project, task, "test")
     for name, records in data.sets.items():
-        for entry in (entry for entry in index if name in entry["n"]):
+        for entry in index:
             rows = list(read_jsonl(mad_predicted / task / name / f"{entry['cell']}.jsonl"))
             assert [row["id"] for row in rows] == [record.id for record in records]
             assert entry["n"][name] == len(records)
-    partial = {entry["arm"] for entry in index if set(entry["n"]) != set(data.sets)}
-    assert partial == ({"teacher"} if task == "vcr" else set()), "teachers have no vectors of rewritten texts"
     assert set(data.sets) == {"snli_ve": {"test"}, "vcr": {"test", "singular", "plural"}, "vqa": {"iid", "shift"}}[task]
 
 

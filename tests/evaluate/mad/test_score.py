@@ -13,7 +13,7 @@ from vldistill.artifact import verify
 from vldistill.cells import mad_cells
 from vldistill.compare.scores import open_scores, read_items
 from vldistill.errors import InputError
-from vldistill.evaluate.mad.data import BLIND, MAJORITY, REFERENCES, TEACHER, MadData, subsets
+from vldistill.evaluate.mad.data import REFERENCES, MadData, subsets
 from vldistill.evaluate.mad.scoring import score_set
 from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import headline, summarise
@@ -21,7 +21,6 @@ from vldistill.evaluate.mad.tables import read_results
 from vldistill.files import read_jsonl
 from vldistill.params import Params
 from vldistill.records import ChoiceRecord, EntailmentRecord
-from vldistill.split.pronouns import RULES
 
 pytestmark = pytest.mark.slow
 
@@ -32,13 +31,10 @@ def test_every_cell_and_reference_is_scored_on_every_subset(
 ) -> None:
     verify(mad_scored / task)
     names = {cell.name for cell in mad_cells(mad_params, task)}
-    references = {arm: {f"{arm}-f20-s{seed}" for seed in range(2)} for arm in (MAJORITY, BLIND, TEACHER)}
-    names |= references[MAJORITY] | references[BLIND]
+    names |= {f"{arm}-f20-s{seed}" for arm in REFERENCES for seed in range(2)}
     data = MadData(mad_project, task, "test")
     for subset in subsets(task, "test", 20, 0):
-        assert {path.stem for path in (mad_scored / task / subset.name).glob("*.jsonl")} == (
-            names if subset.of in RULES else names | references[TEACHER]
-        )
+        assert {path.stem for path in (mad_scored / task / subset.name).glob("*.jsonl")} == names
         items = list(read_jsonl(mad_scored / task / subset.name / "mad-f20-s0.jsonl"))
         assert [item["id"] for item in items] == [record.id for record in data.subset(subset)]
         assert all(set(item) == {"id", "prediction", "target", "scores", "group"} for item in items)

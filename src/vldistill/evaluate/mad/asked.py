@@ -45,20 +45,16 @@ def asked_of(pieces: Sequence[tuple[str, str, Items]]) -> Asked:
     return Asked(reduce(joined, (items for _, _, items in pieces)), parts)
 
 
-def asked_items(data: MadData, tagged_as: str, *, sees_teacher: bool = False, answers: Sequence[str] = ()) -> Asked:
+def asked_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> Asked:
     """All that a cell of the task is asked.
 
     Args:
         data: of the task.
         tagged_as: as `features.sentences.spelled`.
-        sees_teacher: the model sees the teachers' vectors of a text: then VCR's rewritten ones are left out, for the
-            teachers' features are of texts as the data sets have them.
         answers: VQA: what the targets stand for; predicting needs none.
     """
     pieces = []
     for name, records in data.sets.items():
-        if sees_teacher and name in RULES:
-            continue
         if data.task == "snli_ve":
             pieces.append((name, ANSWERS, entailment_items(records)))
         elif data.task == "vqa":

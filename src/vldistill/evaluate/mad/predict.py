@@ -39,8 +39,8 @@ from vldistill.runs import RunFolder, claim
 from vldistill.signals import Stopped, stop_requests
 
 Rows = list[dict[str, Any]]
-Kind = Literal["sets", "seen", "leaderboard"]
-"""What is asked: all sets, those for a model that sees the teachers, or VCR's questions without labels."""
+Kind = Literal["sets", "leaderboard"]
+"""What is asked: all sets, or VCR's questions without labels."""
 
 
 def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
@@ -82,7 +82,7 @@ class Bench:
                 asked, scores, answers = self.teacher(job.cell)
             else:
                 model, vocabulary = self.load(job.cell)
-                asked, scores = self.scores(model, vocabulary, "seen" if model.sees_teacher else "sets")
+                asked, scores = self.scores(model, vocabulary, "sets")
                 answers = model.answers
                 if job.leaderboard:
                     board = leaderboard_rows(*self.scores(model, vocabulary, "leaderboard"))
@@ -127,7 +127,7 @@ class Bench:
             if kind == "leaderboard":
                 self._asked[kind] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
             else:
-                self._asked[kind] = asked_items(self.data, tagged_as, sees_teacher=kind == "seen")
+                self._asked[kind] = asked_items(self.data, tagged_as)
         return self._asked[kind]
 
     def inputs(self, model: MadModel, vocabulary: str, kind: Kind) -> Inputs:

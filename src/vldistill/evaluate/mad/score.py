@@ -78,8 +78,6 @@ def _score_all(params: Params, root: Path, task: Task) -> Iterator[tuple[str, st
     chosen: dict[tuple[str, str], list[Any]] = {}
     for one in _predicted(params, root, data):
         for subset in subsets(task, options.split, one.entry["fraction"], one.entry["seed"]):
-            if subset.of not in one.sets:
-                continue
             if (subset.of, subset.list) not in chosen:
                 chosen[subset.of, subset.list] = data.subset(subset)
             records = chosen[subset.of, subset.list]

@@ -35,7 +35,7 @@ def teacher_scores(
         texts: CLIP's store of texts.
     """
     learnt = load_subset(data.task, data.folder, subset, options, cell.seed, tagged_as)
-    asked = asked_items(data, tagged_as, sees_teacher=True, answers=learnt.answers)
+    asked = asked_items(data, tagged_as, learnt.answers)
     items = joined(learnt.train, asked.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
     seen = clip_features(_images(items, features), text_vectors(items.judged, texts))
