@@ -61,19 +61,18 @@ class MadCell:
 
 
 def mad_cells(params: Params, task: str | None = None) -> list[MadCell]:
-    """The cells of MAD on one task or on all: the grid of the active arms and the extra one, seed by seed.
+    """The cells of MAD on one task or on all: the grid of the active arms and the extra ones, seed by seed.
 
     An arm that refers to another one's weights comes after it.
     """
     mad = params.distill.mad
-    grids = ((mad.active, mad.tasks, mad.fractions), (mad.extra.arms, mad.extra.tasks, mad.extra.fractions))
     cells = {
         MadCell(on, fraction, arm, seed)
-        for arms, tasks, fractions in grids
-        for arm in arms
-        for on in tasks
+        for grid in mad.grids
+        for arm in grid.arms
+        for on in grid.tasks
         if task in (None, on)
-        for fraction in fractions
+        for fraction in grid.fractions
         for seed in range(mad.seeds_of(arm, fraction))
     }
     arms = list(mad.arms)

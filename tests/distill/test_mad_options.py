@@ -1,4 +1,4 @@
-"""The section `distill.mad`: overrides by task, fraction and arm, and the two grids."""
+"""The section `distill.mad`: overrides by task, fraction and arm, and the grids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_arm_goes_over_fraction_and_fraction_over_task() -> None:
         per_fraction={100: {"training": {"steps": 50}}},
         arms={"mad": {}, "mine": {"training": {"steps": 70}, "distance": "l1"}},
         active=["mad"],
-        extra={"arms": []},
+        extra={},
     )
     plain = options.options_of("mad", "snli_ve", 10)
     assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 64, 300)
@@ -60,8 +60,9 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 19 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 16 * 3 + 3 * 2 * 2 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
+    assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
     assert [cell for task in ("snli_ve", "vcr", "vqa") for cell in mad_cells(Params(), task) if cell.seed == 0] == [
         cell for cell in cells if cell.seed == 0
@@ -79,7 +80,7 @@ def test_seeds_by_arm_and_by_fraction() -> None:
         "split": {"mad": {"fractions": [1, 10], "seeds": 3, "fraction_seeds": {1: 5}}},
         "distill": {
             "mad": {"fractions": [1, 10], "fraction_seeds": {1: 5}, "default_seeds": 1, "seeds": {"mad": 3}}
-            | {"active": ["baseline", "mad"], "tasks": ["vcr"], "extra": {"arms": []}, "per_fraction": {}}
+            | {"active": ["baseline", "mad"], "tasks": ["vcr"], "extra": {}, "per_fraction": {}}
         },
     }
     counts: dict[tuple[int, str], int] = {}
@@ -91,17 +92,20 @@ def test_seeds_by_arm_and_by_fraction() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arms": {"mad": {"wheight": 1.0}}, "extra": {"arms": []}, "active": ["mad"]}, r"arms\.mad\.wheight.*weight"),
+        ({"arms": {"mad": {"wheight": 1.0}}, "extra": {}, "active": ["mad"]}, r"arms\.mad\.wheight.*weight"),
         ({"per_task": {"vcr": {"target": "word"}}}, r"per_task\.vcr\.target"),
         ({"per_fraction": {"10": {"trainin": {}}}}, r"per_fraction\.10\.trainin: .*nearest is training"),
         ({"active": ["madd"]}, r"no arm called 'madd'; the nearest is mad"),
-        ({"extra": {"arms": ["ts", "ts"]}}, r"extra\.arms: an arm stands twice"),
+        ({"extra": {"some": {"arms": ["ts", "ts"]}}}, r"extra\.some\.arms: an arm stands twice"),
         ({"seeds": {"mad": 0}}, r"seeds\.mad"),
         ({"confidence": {"equal_to": "constant_weight"}}, r"constant_weight has no weights of its own"),
         ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),
         ({"teachers": {"clip_image": 0.0, "clip_text": 0.0}}, "at least one of clip_image"),
         ({"fractions": [5]}, "5 percent, which split.mad.fractions lacks"),
-        ({"seeds": {"ts": 4}}, r"4 seeds at 10 percent, split.mad 3 subsets: raise split.mad.seeds"),
+        ({"extra": {"some": {"arms": ["tss"]}}}, r"no arm called 'tss'; the nearest is ts"),
+        ({"extra": {"some": {"arms": ["ts"], "fractions": [5]}}}, "5 percent, which split.mad.fractions lacks"),
+        ({"extra": {"some": {"arms": ["ts"], "task": []}}}, r"extra\.some\.task: unknown key.*extra\.some\.tasks"),
+        ({"seeds": {"ts": 6}}, r"6 seeds at 10 percent, split.mad 5 subsets: raise split.mad.seeds"),
     ],
 )
 def test_wrong_options_are_named(changes: dict[str, Any], message: str) -> None:

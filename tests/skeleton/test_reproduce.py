@@ -188,7 +188,7 @@ def test_written_and_compared_with_itself(tmp_path):
     folder = tmp_path / "results" / "evaluate" / "vlkd" / "score"
     folder.mkdir(parents=True)
     (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ROWS))
-    (tmp_path / "params.yaml").write_text("distill: {mad: {tasks: [], extra: {tasks: []}}}\n")
+    (tmp_path / "params.yaml").write_text("distill: {mad: {tasks: [], extra: {}}}\n")
     from vldistill.evaluate.summary import headline
 
     (tmp_path / "results" / "report").mkdir(parents=True)

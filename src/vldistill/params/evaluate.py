@@ -173,8 +173,8 @@ class EvaluateMad(Section):
     )
     leaderboard: str = Field(
         "",
-        description="Cell whose choices are also written as VCR's leaderboard file, e.g. `mad-f100-s0`: on the official "
-        "test part, which has no public labels. Empty: none.",
+        description="Cell whose choices are also written as VCR's leaderboard file, e.g. `mad-f100-s0`: on the "
+        "official test part, which has no public labels. Empty: none.",
     )
     references: bool = Field(
         True, description="Also score the majority and a classifier that is trained without the image."

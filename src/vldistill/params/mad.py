@@ -161,13 +161,16 @@ ARMS: dict[str, dict[str, Any]] = {
     **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
 }
 ACTIVE = list(ARMS)[:3]
+MATCHED = ["stopped_25", "stopped_50", "smoothed"]
+"""The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED)]
 PER_TASK: dict[Task, dict[str, Any]] = {"vcr": {"training": {"batch_size": 16}}}
 
 
-class Extra(Section):
-    """A second, smaller grid: parts of the method and controls."""
+class Grid(Section):
+    """Arms that are run on tasks and sizes of the training subset, each with each."""
 
-    arms: list[str] = Field(default_factory=lambda: list(ARMS)[3:], description="The arms that are run in it.")
+    arms: list[str] = Field(description="The arms that are run in it; none switches it off.")
     tasks: list[Task] = Field(default_factory=lambda: [TASKS[0]], description="On these tasks.")
     fractions: list[Percent] = Field(
         default_factory=lambda: [10], description="And these training subsets, in percent."
@@ -195,7 +198,14 @@ class Mad(MadOptions):
         default_factory=lambda: [10, 25, 100],
         description="And these training subsets, in percent; `split.mad` makes them.",
     )
-    extra: Extra = Field(default_factory=Extra, description="More arms, on a smaller grid.")
+    extra: dict[str, Grid] = Field(
+        default_factory=lambda: {
+            "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
+            "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
+        },
+        description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
+        "controls, `matched` are baselines brought to MAD's accuracy.",
+    )
     seeds: dict[str, int] = Field(default_factory=dict, description="Number of seeds of an arm.")
     default_seeds: int = Field(3, gt=0, description="Number of seeds of an arm that `seeds` does not name.")
     fraction_seeds: dict[str, int] = Field(
@@ -210,14 +220,20 @@ class Mad(MadOptions):
 
     @model_validator(mode="after")
     def _arms_fit(self) -> Self:
-        check_known([*self.active, *self.extra.arms, *self.seeds], self.arms)
+        check_known([*(arm for grid in self.grids for arm in grid.arms), *self.seeds], self.arms)
         check_run(self.active, "active", self.seeds)
-        check_run(self.extra.arms, "extra.arms", {})
+        for name, grid in self.extra.items():
+            check_run(grid.arms, f"extra.{name}.arms", {})
         for arm in self.arms:
             check_name(arm)
             for task, fraction in self._overridden():
                 self._check_equal_to(arm, self.options_of(arm, task, fraction))
         return self
+
+    @property
+    def grids(self) -> list[Grid]:
+        """All that is run: the active arms' grid and the extra ones."""
+        return [Grid(arms=self.active, tasks=self.tasks, fractions=self.fractions), *self.extra.values()]
 
     def seeds_of(self, arm: str, fraction: int) -> int:
         """Number of seeds of `arm` at a fraction in percent."""
@@ -236,7 +252,7 @@ class Mad(MadOptions):
 
     def _overridden(self) -> Iterator[tuple[Task, int]]:
         """Every task with every fraction that the grids have or that has options of its own."""
-        fractions = {*self.fractions, *self.extra.fractions, *map(int, self.per_fraction)}
+        fractions = {*(each for grid in self.grids for each in grid.fractions), *map(int, self.per_fraction)}
         return ((task, fraction) for task in TASKS for fraction in sorted(fractions))
 
     def _check_equal_to(self, arm: str, options: MadOptions) -> None:

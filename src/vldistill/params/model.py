@@ -40,11 +40,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _subsets_exist(self) -> Self:
         mad, made = self.distill.mad, self.split.mad
-        for arms, fractions in ((mad.active, mad.fractions), (mad.extra.arms, mad.extra.fractions)):
-            for fraction in fractions if arms else []:
+        for grid in mad.grids:
+            for fraction in grid.fractions if grid.arms else []:
                 if fraction not in made.fractions:
                     raise ValueError(f"distill.mad trains on {fraction} percent, which split.mad.fractions lacks")
-                if (most := max(mad.seeds_of(arm, fraction) for arm in arms)) > made.seeds_of(fraction):
+                if (most := max(mad.seeds_of(arm, fraction) for arm in grid.arms)) > made.seeds_of(fraction):
                     raise ValueError(
                         f"distill.mad has {most} seeds at {fraction} percent, split.mad {made.seeds_of(fraction)} "
                         "subsets: raise split.mad.seeds or split.mad.fraction_seeds"

@@ -37,7 +37,7 @@ TREE = {
         "mad": {
             "fractions": [20],
             "default_seeds": 2,
-            "extra": {"arms": ["projected_input"], "tasks": ["snli_ve"], "fractions": [20]},
+            "extra": {"seen": {"arms": ["projected_input"], "tasks": ["snli_ve", "vcr"], "fractions": [20]}},
         }
     },
     "evaluate": {"mad": {"resamples": 50, "batch_size": 64, "leaderboard": "mad-f20-s1"}},

@@ -88,7 +88,7 @@ def check(params: Params) -> None:
             field="evaluate.mad.leaderboard",
             action=f"Cells: {', '.join(names) or 'none'}",
         )
-    if taken := [arm for arm in (*mad.active, *mad.extra.arms) if arm in REFERENCES]:
+    if taken := [arm for grid in mad.grids for arm in grid.arms if arm in REFERENCES]:
         raise InputError(
             f"an arm is called {taken[0]!r}, as a reference is",
             file=layout.PARAMS,
