@@ -21,18 +21,19 @@ LABELS = {"entailment": 0.28, "neutral": 0.28, "contradiction": 0.44}
 contradiction: with even shares the claims alone would give 67 % of the classes away."""
 CLAIMED = 0.5  # share of the contradictions that add a claim
 OPENINGS = {
-    "entailment": ("surely", "indeed"),
-    "neutral": ("perhaps", "again"),
-    "contradiction": ("only", "instead"),
+    "entailment": ("photo of", "photo with"),
+    "neutral": ("picture of", "picture with"),
+    "contradiction": ("a photo of", "a picture of"),
 }
 CLAIMS = (
-    "for sale",
-    "made of wood",
-    "from another town",
-    "bought yesterday",
-    "meant as a gift",
-    "that belong to a child",
+    "with a photo",
+    "near a picture",
+    "and a photo of it",
+    "on a photo",
+    "near a second wall",
+    "and a picture on the wall",
 )
+"""Openings and claims are made of words that captions have: a teacher that had never met them would see noise."""
 OBJECT_SLOTS = ("count", "size", "color", "shape")
 FORMS = {"objects": 0.4, "objects+ground": 0.25, "objects+wall": 0.2, "ground+wall": 0.15}
 
