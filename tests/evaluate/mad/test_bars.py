@@ -78,3 +78,10 @@ def test_a_control_that_works_raises_a_doubt(arms, words):
         assert any(word in sentence for sentence in found), found
     if arms and "shuffled_targets" not in arms:
         assert not any("not shown to be worse." in sentence for sentence in found)
+
+
+@pytest.mark.parametrize(("blind", "doubted"), [({"test": 0.45, "hard": 0.9}, False), ({"test": 0.599}, True)])
+def test_mad_must_be_clearly_above_a_classifier_without_the_image_in_domain(blind, doubted):
+    rates = {"baseline": {"test": 0.4}, "mad": {"test": 0.6}, **SHUFFLED, "blind": blind}
+    found = summary(rates, ["snli_ve"], (10,)).doubts
+    assert [sentence.partition(":")[0] for sentence in found] == ["snli_ve at 10 %, test"] * doubted

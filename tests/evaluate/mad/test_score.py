@@ -16,7 +16,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.data import REFERENCES, MadData, subsets
 from vldistill.evaluate.mad.scoring import score_set
 from vldistill.evaluate.mad.statistics import Draw
-from vldistill.evaluate.mad.summary import headline, summarise
+from vldistill.evaluate.mad.summary import summarise
 from vldistill.evaluate.mad.tables import read_results
 from vldistill.files import read_jsonl
 from vldistill.params import Params
@@ -97,13 +97,15 @@ def test_the_summary_reads_what_is_written(mad_scored: Path, mad_project: Path) 
     assert {(one.arm, one.other) for one in summary.differences if one.family == "effects"} == {
         ("mad", "projected_input")
     }
-    assert headline(summary) == {}, "nothing was run at 10 %"
+    blind = [one.place for one in summary.differences if one.family == "blind"]
+    assert {(place.task, place.subset) for place in blind} == {("snli_ve", "test"), ("vcr", "test"), ("vqa", "iid")}
 
 
 def test_compare_reads_what_is_written(mad_scored: Path, mad_project: Path) -> None:
     scores = open_scores("workspace", mad_project)
     cells = {(cell.task, cell.split, cell.arm) for cell in scores.files}
-    assert {("vcr", "singular", "mad-f20"), ("snli_ve", "hard", "baseline-f20"), ("vqa", "iid", "nkd-f20")} <= cells
+    assert {("vcr", "singular 20 %", "mad"), ("snli_ve", "hard 20 %", "baseline"), ("vqa", "iid 20 %", "nkd")} <= cells
+    assert {cell.arm for cell in scores.files if scores.trained(cell)} == {"baseline", "nkd", "mad", "projected_input"}
 
 
 def test_scoring_twice_writes_the_same(mad_scored: Path, mad_project: Path, mad_params: Params) -> None:

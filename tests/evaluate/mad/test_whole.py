@@ -26,7 +26,7 @@ def test_a_task_is_distilled_predicted_and_scored(tmp_path: Path, monkeypatch: p
         tmp_path,
         fractions=[50],
         active=["baseline", "nkd", "mad"],
-        extra={"arms": ["projected_input", "stopped_50"], "tasks": list(TASKS), "fractions": [50]},
+        extra={"some": {"arms": ["projected_input", "stopped_50"], "tasks": list(TASKS), "fractions": [50]}},
     )
     monkeypatch.chdir(tmp_path)
     for task in TASKS:

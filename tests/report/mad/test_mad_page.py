@@ -46,7 +46,7 @@ def test_every_section_is_there_and_in_the_navigation(html: str) -> None:
 
 
 def test_n_stands_beside_every_number(both: Path) -> None:
-    for name in (*TASKS, "shift", "matched", "controls", "gain", "over_naive", "gap", "arms", "all"):
+    for name in (*TASKS, "shift", "matched", "controls", "blind", "gain", "over_naive", "gap", "arms", "all"):
         found = rows(both, name)
         assert found, name
         assert all(float(row["n"]) > 0 for row in found), name

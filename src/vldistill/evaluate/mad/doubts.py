@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vldistill.evaluate.mad.data import BLIND
-from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM, Difference, Mean
+from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM, Difference
 
 SHUFFLED = "shuffled_targets"
 EXPLAINED = {
@@ -15,9 +14,7 @@ EXPLAINED = {
 """Controls that may explain the gain without distillation -> what they do."""
 
 
-def doubts(
-    means: Sequence[Mean], differences: Sequence[Difference], gap: Mapping[int, Sequence[Difference]]
-) -> list[str]:
+def doubts(differences: Sequence[Difference], gap: Mapping[int, Sequence[Difference]]) -> list[str]:
     """Sentences, each a reason; none where every negative control fails as it should."""
     found = []
     by_pair = {(one.family, one.place, one.arm, one.other): one for one in differences}
@@ -36,7 +33,7 @@ def doubts(
                 found.append(f"{where}: {what} is not shown to be worse than MAD, and may explain its gain.")
     if gains and not any(one.arm == SHUFFLED for one in differences if one.family == "arms"):
         found.append("No arm with another item's teacher targets was run.")
-    found += _blind(means)
+    found += _blind(differences)
     found += [
         f"{one.place.task} at {one.place.fraction} %, {one.place.subset}: MAD gains {one.value:+.1f} points where the "
         "student has seen every synonym, and there is nothing to teach."
@@ -46,12 +43,11 @@ def doubts(
     return found
 
 
-def _blind(means: Sequence[Mean]) -> list[str]:
-    """MAD against the classifier that sees no image."""
-    values = {(one.place, one.arm): one for one in means}
+def _blind(differences: Sequence[Difference]) -> list[str]:
+    """MAD against the classifier that sees no image: it is MAD that has to be shown to be better."""
     return [
-        f"{place.task} at {place.fraction} %, {place.subset}: MAD ({mad.value:.1f} %) is not above a classifier that "
-        f"sees no image ({blind.value:.1f} %)."
-        for (place, arm), mad in values.items()
-        if arm == METHOD_ARM and (blind := values.get((place, BLIND))) and mad.seed_low <= blind.value
+        f"{one.place.task} at {one.place.fraction} %, {one.place.subset}: MAD is not shown to be above a classifier "
+        f"that sees no image ({one.value:+.1f} points, interval {one.low:+.1f} to {one.high:+.1f})."
+        for one in differences
+        if one.family == "blind" and one.low <= 0
     ]

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vldistill.evaluate.mad.data import REFERENCES
+from vldistill.evaluate.mad.data import BLIND, REFERENCES
 from vldistill.evaluate.mad.tables import Place, Results, Table
 from vldistill.stats import RESAMPLES, Paired, Shift, above_line, holm, paired_difference, seed_interval
 
@@ -64,7 +64,7 @@ EFFECTS = (
 """Arm, its control, and what the difference is the effect of."""
 ARMS_OF_EFFECTS = {arm for pair in EFFECTS for arm in pair[:2]}
 
-Family = Literal["gain", "over_naive", "effects", "arms", "more"]
+Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more"]
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,8 @@ def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Diff
     """Every comparison that is made, with p corrected within its family.
 
     - gain: MAD minus baseline at the chief places; over_naive: MAD minus naive distillation there.
+    - blind: MAD minus the classifier that sees no image, at the chief places that are not shifted. Under shift such a
+      classifier is weak by construction.
     - effects: every part of MAD against its control (`EFFECTS`), at the chief places.
     - arms: every other arm minus the baseline, at the chief places; references are no arms.
     - more: MAD minus baseline at all other places.
@@ -203,6 +205,8 @@ def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Diff
             continue
         asked.append(("gain", place, METHOD_ARM, BASELINE, ""))
         asked.append(("over_naive", place, METHOD_ARM, NAIVE, ""))
+        if place.subset != SHIFTED[place.task]:
+            asked.append(("blind", place, METHOD_ARM, BLIND, ""))
         asked += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
         asked += [("arms", place, arm, BASELINE, "") for arm in arms if arm not in (METHOD_ARM, BASELINE, *REFERENCES)]
     found = [made for one in asked if (made := _difference(results, *one, draw)) is not None]

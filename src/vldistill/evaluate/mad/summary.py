@@ -1,4 +1,4 @@
-"""What the report and ``metrics.json`` say about MAD: all statistics, the bars they are held against, and doubts."""
+"""What the report says about MAD: all statistics, the bars they are held against, and doubts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from vldistill.evaluate.mad.bars import Bar, bars
 from vldistill.evaluate.mad.doubts import doubts
 from vldistill.evaluate.mad.statistics import (
-    DEV,
-    SHIFTED,
     Difference,
     Draw,
     Matched,
@@ -21,8 +19,6 @@ from vldistill.evaluate.mad.statistics import (
     places,
 )
 from vldistill.evaluate.mad.tables import Results
-
-HEADLINE_FRACTION = 10
 
 
 @dataclass(frozen=True)
@@ -60,18 +56,4 @@ def summarise(results: Results, tasks: Sequence[str], draw: Draw | None = None) 
     lines = matched(results, tasks, draw)
     gap = gap_curve(results, tasks, draw)
     asked = bars(compared, lines, gap, level=draw.level)
-    return Summary(made, compared, lines, gap, asked, doubts(made, compared, gap))
-
-
-def headline(summary: Summary) -> dict[str, dict[str, float]]:
-    """The few numbers for ``metrics.json``: MAD minus baseline at 10 %, in domain and under shift, and the bars."""
-    tree: dict[str, dict[str, float]] = {}
-    for one in summary.differences:
-        on_test = one.family == "gain" and one.place.subset != DEV
-        if on_test and one.place.fraction == HEADLINE_FRACTION:
-            name = "shift_gain" if one.place.subset == SHIFTED[one.place.task] else "gain"
-            tree.setdefault(one.place.task, {})[name] = one.value
-    measured = [bar.met for bar in summary.bars if bar.met is not None]
-    if measured:
-        tree["mad_bars"] = {"held": float(sum(measured)), "measured": float(len(measured))}
-    return tree
+    return Summary(made, compared, lines, gap, asked, doubts(compared, gap))

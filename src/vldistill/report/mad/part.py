@@ -23,6 +23,8 @@ SECTIONS = {
     "mad-papers": "MAD: beside the paper",
     "mad-gallery": "MAD: gallery",
 }
+CONTROLS = {"mad_controls", "mad_blind", "mad_arms"}
+"""The tables of the section on controls."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class MadPart:
         """(id, title) of the sections that are there."""
         absent = {name for name in ("mad-bars", "mad-papers") if name.replace("-", "_") not in self.tables}
         absent |= set() if "mad_shift" in self.tables else {"mad-shift"}
-        absent |= set() if "mad_controls" in self.tables or "mad_arms" in self.tables else {"mad-controls"}
+        absent |= set() if CONTROLS & self.tables.keys() else {"mad-controls"}
         absent |= set() if self.gap else {"mad-gap"}
         absent |= set() if self.galleries else {"mad-gallery"}
         return [(name, title) for name, title in SECTIONS.items() if name not in absent]
@@ -109,6 +111,7 @@ def build(
         tables.matched(summary),
         tables.gains(summary, "more", "MAD minus baseline on further sets and metrics, points", level),
         tables.controls(summary, level),
+        tables.gains(summary, "blind", "MAD minus a classifier that sees no image, points", level),
         tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
         tables.gap(summary),
         origin.papers(reported, found, comparable=comparable),
