@@ -14,7 +14,15 @@ from open_clip.model import CLIP
 from PIL import Image
 
 from vldistill.errors import InputError
-from vldistill.models.region_files import FolderSource, file_name, open_source, parse_npz, read_regions
+from vldistill.models.region_files import (
+    FolderSource,
+    RegionFiles,
+    file_name,
+    open_source,
+    parse_npz,
+    read_regions,
+)
+from vldistill.models.region_folders import folder_of, identity
 from vldistill.models.regions import encode_regions, geometry, shares, tag_ids
 from vldistill.models.teacher import ImageTower, load_teacher, save_teacher
 
@@ -179,6 +187,26 @@ def test_names_of_files() -> None:
     assert file_name("flickr30k_{number:012d}.npz", "36979.jpg") == "flickr30k_000000036979.npz"
     with pytest.raises(InputError, match=r"record plain\.jpg: the pattern"):
         file_name("{number}.npz", "plain.jpg")
+
+
+def test_files_of_a_set_are_found_by_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLDISTILL_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"field VLDISTILL_REGIONS_FLICKR30K: no region features of flickr30k"):
+        folder_of("flickr30k")
+    folder = tmp_path / "flickr30k" / "regions"
+    folder.mkdir(parents=True)
+    (folder / "flickr30k_000000000007.npz").write_bytes(npz(12))
+    (folder / "other.npz").write_bytes(npz(3))
+    assert folder_of("flickr30k") == folder
+    before = identity(folder)
+    (folder / "names.json").write_text('{"8.jpg": "other.npz"}')
+    assert identity(folder) != before
+    assert RegionFiles(folder, "flickr30k").read(["7.jpg", "8.jpg"]).mask.sum(dim=1).tolist() == [11, 4]
+    monkeypatch.setenv("VLDISTILL_REGIONS_FLICKR30K", str(tmp_path))
+    assert folder_of("flickr30k") == tmp_path
+    (folder / "names.json").write_text("[]")
+    with pytest.raises(InputError, match=r"names\.json: not an object"):
+        RegionFiles(folder, "flickr30k")
 
 
 class FakeEnvironment:

@@ -3,6 +3,9 @@
 An image's file is an ``.npz`` with ``features`` [n, 2048] and ``norm_bb`` [n, 6] (x1, y1, x2, y2, w, h as shares),
 most confident box first, and their confidence ``conf`` [n]. Either each is a file of its own in a folder, or all are
 values of an LMDB, which UNITER calls ``..._compressed``. The LMDBs of its other kind, in msgpack, are not read.
+
+The name of an image's file follows from its key (`PATTERNS`), or stands in ``names.json`` beside the files. Where these
+are: `vldistill.models.region_folders`.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +24,18 @@ import torch
 from torch import Tensor
 
 from vldistill.errors import InputError
+from vldistill.models.region_folders import names_of
 from vldistill.models.regions import WHOLE, Regions, geometry
 
 THRESHOLD, FEWEST, MOST = 0.2, 10, 100
 LMDB_FILE = "data.mdb"
+PATTERNS = {
+    "coco": "{stem}.npz",
+    "flickr30k": "flickr30k_{number:012d}.npz",
+    "vcr": "{stem}.npz",
+    "vg": "vg_{number:012d}.npz",
+}
+READERS = 4
 
 
 class RegionSource(Protocol):
@@ -90,6 +103,33 @@ def open_source(folder: str | Path) -> RegionSource:
     return LmdbSource(folder) if (folder / LMDB_FILE).exists() else FolderSource(folder)
 
 
+class RegionFiles:
+    """The region features of one set's images, by image key.
+
+    Args:
+        folder: holds them.
+        dataset: whose images they are of.
+
+    Raises:
+        InputError: as `open_source`, or names.json is broken.
+    """
+
+    def __init__(self, folder: Path, dataset: str) -> None:
+        self.folder = folder
+        self._source, self._names = open_source(folder), names_of(folder)
+        self._pattern = PATTERNS[dataset]
+        self._pool = ThreadPoolExecutor(READERS)
+
+    def read(self, images: Sequence[str]) -> Regions:
+        """Regions of images.
+
+        Raises:
+            InputError: as `read_regions` and `file_name`.
+        """
+        names = [self._names.get(image) or file_name(self._pattern, image) for image in images]
+        return read_regions(self._source, names, pool=self._pool)
+
+
 def file_name(pattern: str, image: str) -> str:
     """The name that an image's features have.
 
@@ -145,18 +185,21 @@ def parse_npz(
     return arrays["features"][:taken].astype(np.float32), arrays["norm_bb"][:taken, :4].astype(np.float32)
 
 
-def read_regions(source: RegionSource, names: Sequence[str], **limits: Any) -> Regions:
+def read_regions(
+    source: RegionSource, names: Sequence[str], *, pool: ThreadPoolExecutor | None = None, **limits: Any
+) -> Regions:
     """Regions of the images with these file names; region 0 is the mean of an image's features (our choice).
 
     Args:
         source: where they are.
         names: one for each image, see `file_name`.
+        pool: reads and unpacks several at a time.
         limits: `threshold`, `fewest`, `most` of `parse_npz`.
 
     Raises:
         InputError: as `parse_npz` and `RegionSource.read`, or widths differ.
     """
-    images = [parse_npz(source.read(name), name, **limits) for name in names]
+    images = list((pool.map if pool else map)(partial(_image, source, limits), names))
     if not images:
         raise InputError("no images to read", action="Give at least one name")
     longest, width = 1 + max(len(features) for features, _ in images), images[0][0].shape[1]
@@ -174,6 +217,10 @@ def read_regions(source: RegionSource, names: Sequence[str], **limits: Any) -> R
         pooled=None,
         left_out=torch.zeros(len(images), dtype=torch.long),
     )
+
+
+def _image(source: RegionSource, limits: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
+    return parse_npz(source.read(name), name, **limits)
 
 
 def _with_whole(boxes: np.ndarray) -> Tensor:

@@ -26,7 +26,7 @@ from vldistill.errors import InputError
 from vldistill.files import read_json, write_jsonl
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import ARMS, TASKS
-from vldistill.records import LABELS, EntailmentRecord, read_regions
+from vldistill.records import LABELS, EntailmentRecord
 from vldistill.training import Run, train
 
 OWN = [arm for arm in ARMS if "gap" not in arm]
@@ -202,15 +202,13 @@ def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:
     assert not prepared(rendered, "mad").model.sees_teacher
 
 
-def test_a_student_of_other_regions_or_of_pixels_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_student_of_other_regions_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = prepared(rendered, "baseline")
-    student, features = made.model.student, made.sources.features
-    items = entailment_items([EntailmentRecord("1", features.keys[0], "a red ball", LABELS[0], "train")])
-    boxes = read_regions(layout.download(rendered, "flickr30k"))
-    assert len(make_inputs(items, student, features, boxes).keys) == 1
+    student, pictures = made.model.student, made.sources.pictures
+    items = entailment_items([EntailmentRecord("1", pictures.features.keys[0], "a red ball", LABELS[0], "train")])
+    assert len(make_inputs(items, student, pictures).keys) == 1
     monkeypatch.setattr(student, "config", dataclasses.replace(student.config, region_width=2048))
     with pytest.raises(InputError, match=r"reads regions 2048 wide, these are 32 wide"):
-        make_inputs(items, student, features, boxes)
-    monkeypatch.setattr(type(student), "visual", "pixels")
-    with pytest.raises(InputError, match=r"reads pixels, not regions"):
-        make_inputs(items, student, features, boxes)
+        make_inputs(items, student, pictures)
+    with pytest.raises(InputError, match=r"no boxes of this image"):
+        make_inputs(items, student, dataclasses.replace(pictures, boxes={}))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from vldistill.cells import MadCell
@@ -18,8 +19,8 @@ from vldistill.distill.mad.data import held_groups
 from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import ANSWERS, RATIONALES, Items, answer_scores, choice_items, joined, question_items
 from vldistill.distill.mad.projections import places_of, ridge
+from vldistill.distill.mad.sight import StoredRegions
 from vldistill.distill.mad.targets import Vectors, content_words, pick
-from vldistill.models.regions import Regions
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params.mad import Adaptation, TeacherHead
 from vldistill.records import ChoiceRecord, EntailmentRecord, QuestionRecord
@@ -35,14 +36,16 @@ CHOICE = ChoiceRecord(
 class Words:
     """A store of texts whose vectors are given; every other text has the first one's."""
 
+    kinds: ClassVar = {"text": [2]}
+
     def __init__(self, vectors: dict[str, list[float]]) -> None:
         from vldistill.features.store import sentence_key
 
         self.vectors = {sentence_key(text): vector for text, vector in vectors.items()}
         self.other = next(iter(vectors.values()))
 
-    def get(self, kind: str, keys: Sequence[str]) -> np.ndarray:
-        return np.asarray([self.vectors.get(key, self.other) for key in keys], dtype=np.float32)
+    def get(self, kind: str, keys: Sequence[str], *, dtype: Any) -> np.ndarray:
+        return np.asarray([self.vectors.get(key, self.other) for key in keys], dtype=dtype)
 
 
 def entailments(count: int, classes: int = 3) -> Items:
@@ -58,16 +61,16 @@ def entailments(count: int, classes: int = 3) -> Items:
     )
 
 
-def seen(texts: list[list[str]], images: list[int], regions: Regions, choices: int = 1) -> Inputs:
+def seen(texts: list[list[str]], images: list[int], mask: Tensor, choices: int = 1) -> Inputs:
     tokenizer = learn_vocabulary([" ".join(text) for text in texts], [], 500, ["[0]", "[1]"])
     tokens = tokenizer.encode(texts, longest=30, segment_types=(0,))
-    tags = torch.zeros(regions.mask.shape, dtype=torch.long)
-    return Inputs(tokens, regions, tags, torch.tensor(images), choices, [str(at) for at in range(len(regions))])
+    sight = StoredRegions(torch.zeros(*mask.shape, 1), torch.zeros(*mask.shape, 7), mask, torch.zeros(mask.shape))
+    keys = [str(at) for at in range(len(mask))]
+    return Inputs(tokens, sight, torch.zeros(*mask.shape, 4), mask, torch.tensor(images), choices, keys)
 
 
-def no_regions(images: int, count: int) -> Regions:
-    mask = torch.ones(images, count, dtype=torch.bool)
-    return Regions(torch.zeros(images, count, 1), torch.zeros(images, count, 7), mask, None, torch.zeros(images))
+def all_regions(images: int, count: int) -> Tensor:
+    return torch.ones(images, count, dtype=torch.bool)
 
 
 def test_vcr_texts_for_student_and_teacher() -> None:
@@ -87,7 +90,8 @@ def test_vqa_targets_are_soft() -> None:
         "1", "a.png", "coco", "what?", ["Two"] * 5 + ["2"] + ["a cat"] * 2 + ["x", "y"], "o", "w", "dev"
     )
     assert answer_scores(record) == {"2": 1.0, "cat": 0.6, "x": 0.3, "y": 0.3}
-    assert question_items([record], ["cat", "none", "2"]).targets.tolist() == [[pytest.approx(0.6), 0.0, 1.0]]
+    targets = question_items([record], ["cat", "none", "2"]).targets[torch.tensor([0])]
+    assert targets.tolist() == [[pytest.approx(0.6), 0.0, 1.0]]
     assert question_items([record], []).targets.shape == (1, 0)
 
 
@@ -100,9 +104,9 @@ def test_content_words_are_those_of_the_judged_segment() -> None:
 def test_the_best_the_worst_and_any_word_and_region() -> None:
     texts = [["the red cone"], ["a blue cone"], ["[0]"]]
     words = Words({"red": [1.0, 0.0], "cone": [0.0, 1.0], "blue": [0.8, 0.6]})
-    regions = no_regions(2, 3)
-    regions.mask[1, 2] = False
-    inputs = seen(texts, [0, 1, 0], regions)
+    mask = all_regions(2, 3)
+    mask[1, 2] = False
+    inputs = seen(texts, [0, 1, 0], mask)
     vectors = Vectors(
         image=torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
         regions=functional.normalize(torch.tensor([[[1.0, 0], [0, 1], [1, 1]], [[1, 0], [0, 1], [5, 9]]]), dim=-1),
@@ -164,7 +168,7 @@ def test_heads_know_what_can_be_known_and_draw_nothing_from_others() -> None:
 
 def test_adaptation_begins_at_the_teacher_and_learns_the_subset() -> None:
     items = entailments(60)
-    inputs = seen(items.texts, [at // 2 for at in range(60)], no_regions(30, 2))
+    inputs = seen(items.texts, [at // 2 for at in range(60)], all_regions(30, 2))
     draw = torch.Generator().manual_seed(0)
     image, text = (functional.normalize(torch.randn(n, 8, generator=draw), dim=-1) for n in (30, 60))
     vectors = Vectors(image, image[:, None].expand(-1, 2, -1), text, None)

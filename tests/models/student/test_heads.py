@@ -45,7 +45,11 @@ def test_the_vocabulary_holds_the_most_frequent_answers_of_the_given_questions()
     ]
     assert answer_vocabulary(soft).answers == ["red", "blue", "green", "pink"]
     known = answer_vocabulary(soft, largest=2)
-    assert known.targets(soft).tolist() == [pytest.approx([1.0, 0.3]), [1.0, 0.0], [0.0, 0.0]]
+    targets = known.targets(soft)
+    assert targets.shape == (3, 2) and targets.dim() == 2
+    assert targets[torch.arange(3)].tolist() == [pytest.approx([1.0, 0.3]), [1.0, 0.0], [0.0, 0.0]]
+    both = targets.followed_by(known.targets([{"red": 0.5}]))
+    assert both[torch.tensor([3, 0])].tolist() == [[0.5, 0.0], pytest.approx([1.0, 0.3])]
     assert known.coverage(soft) == pytest.approx(2 / 3)
     assert answer_vocabulary(soft, least=2).answers == ["red"]
     with pytest.raises(InputError, match="empty answer vocabulary"):

@@ -24,12 +24,15 @@ def test_segments_types_and_words(tokenizer: WordPieceTokenizer) -> None:
     assert not tokens.cut.any()
 
 
-def test_the_first_segment_is_cut_and_never_the_answer(tokenizer: WordPieceTokenizer) -> None:
+def test_segments_are_cut_in_their_order_and_the_answer_last(tokenizer: WordPieceTokenizer) -> None:
     tokens = encode(tokenizer, ["is the circle red", "the blue square"], ["a", "yes"], longest=8)
     assert tokens.cut.tolist() == [True, False]
     assert tokens.words[0].tolist() == [-1, 0, 1, -1, 4, 5, 6, -1], "words keep their numbers when others are cut"
-    with pytest.raises(InputError, match=r"record 0: .*do not fit 4 tokens"):
-        encode(tokenizer, ["is", "the blue square"], longest=4)
+    tokens = encode(tokenizer, ["is the", "a circle red", "the blue square"], ["a", "yes"], longest=7)
+    assert tokens.words[0].tolist() == [-1, -1, -1, 5, 6, 7, -1], "the last segment is cut when no other is left"
+    assert encode(tokenizer, ["is", "the blue square"], longest=5).words[0].tolist() == [-1, -1, 1, 2, -1]
+    with pytest.raises(InputError, match=r"record 0: no token of its last segment fits 3"):
+        encode(tokenizer, ["is", "the blue square"], longest=3)
 
 
 def test_batches_lose_columns_that_are_all_padding(tokenizer: WordPieceTokenizer) -> None:

@@ -40,7 +40,7 @@ def pictures() -> list[Image.Image]:
 
 
 def batch_of(vilt: Vilt) -> dict[str, torch.Tensor]:
-    return {**vilt.tokenize(TEXTS).batch(torch.arange(2)), **vilt.pixels(pictures())}
+    return {**vilt.tokenize(TEXTS).batch(torch.arange(2)), **vilt.rule.prepare(pictures())}
 
 
 def test_states_are_those_of_transformers_with_patches_in_their_places(vilt: Vilt) -> None:
@@ -74,6 +74,29 @@ def test_a_patch_has_the_state_of_its_place(vilt: Vilt) -> None:
         moved = (vilt(batch).regions - before)[1].norm(dim=-1)
     across = batch["pixels"].shape[-1] // 16
     assert int(moved[1:].argmax()) == across + 2
+
+
+def test_images_that_are_prepared_alone_make_the_same_batch(vilt: Vilt) -> None:
+    together = vilt.rule.prepare(pictures())
+    joined = vilt.rule.joined([vilt.rule.prepare([picture]) for picture in pictures()])
+    assert set(joined) == set(together) and all(torch.equal(joined[name], together[name]) for name in together)
+
+
+def test_a_box_has_the_patches_it_covers_by_area(vilt: Vilt) -> None:
+    # 64 pixels high and 96 wide, beside one of 96 and 64: grids of 4 x 6 and 6 x 4, padded to 6 x 6
+    mask = torch.zeros(2, 96, 96)
+    mask[0, :64], mask[1, :, :64] = 1, 1
+    boxes = torch.tensor([[1 / 6, 0.25, 0.5, 0.5], [0.0, 0.0, 0.125, 1.0]])
+    found = vilt.rule.covered(mask, boxes)
+    assert found.shape == (2, 37) and found[:, 0].tolist() == [0.0, 0.0]
+    wide, tall = found[:, 1:].view(2, 6, 6)
+    assert wide.nonzero().tolist() == [[1, 1], [1, 2]] and wide[1, 1:3].tolist() == pytest.approx([0.5, 0.5])
+    assert tall.nonzero().tolist() == [[row, 0] for row in range(6)]
+    assert tall[:, 0].tolist() == pytest.approx([1 / 6] * 6)
+    uneven = vilt.rule.covered(mask[:1], torch.tensor([[0.0, 0.0, 0.25, 0.25]]))[0, 1:].view(6, 6)
+    assert uneven[0].tolist() == pytest.approx([2 / 3, 1 / 3, 0, 0, 0, 0]), "half a patch counts half"
+    small = vilt.rule.covered(mask[:1], torch.tensor([[0.55, 0.55, 0.551, 0.551]]))[0, 1:].view(6, 6)
+    assert small.nonzero().tolist() == [[2, 3]] and small.sum() == pytest.approx(1.0), "smaller than a patch"
 
 
 def test_saved_and_loaded_alike(vilt: Vilt, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.lookup import changed
 from vldistill.distill.mad.targets import Vectors
 from vldistill.params.mad import Adaptation
 from vldistill.records import LABELS
@@ -66,7 +67,8 @@ def adapted(vectors: Vectors, items: Items, inputs: Inputs, options: Adaptation,
             loss.backward()
             optimiser.step()
     with torch.no_grad():
-        return replace(vectors, image=adapter.images(vectors.image), text=adapter.texts(vectors.text))
+        image = adapter.images(vectors.image)
+        return replace(vectors, image=image, text=changed(adapter.texts, image.shape[1:], vectors.text))
 
 
 def contrastive_loss(

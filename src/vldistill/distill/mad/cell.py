@@ -18,10 +18,21 @@ from vldistill.cells import MadCell
 from vldistill.distill.folders import MODEL, Meter, save_whole
 from vldistill.distill.mad.adapt import adapted
 from vldistill.distill.mad.confidence import teacher_confidence
-from vldistill.distill.mad.data import boxes_of, load_subset, store_of
-from vldistill.distill.mad.inputs import Inputs, make_inputs
+from vldistill.distill.mad.data import boxes_of, load_subset, pictures_of, store_of
+from vldistill.distill.mad.inputs import Inputs, Pictures, make_inputs
 from vldistill.distill.mad.items import Items
-from vldistill.distill.mad.key import STAGE, cell_key, inputs, maps_key, partner_of, subset_file
+from vldistill.distill.mad.key import (
+    PHRASES,
+    RECORDS,
+    STAGE,
+    cell_key,
+    inputs,
+    maps_key,
+    partner_of,
+    region_files,
+    subset_file,
+)
+from vldistill.distill.mad.lookup import taken
 from vldistill.distill.mad.projections import (
     INPUT_IMAGE,
     INPUT_TEXT,
@@ -58,13 +69,13 @@ class Sources:
 
     Attributes:
         paths: the artifacts, by the part they play.
-        features: CLIP's store of the task's images.
+        pictures: the task's images.
         texts: CLIP's store of texts; None where no teacher is asked.
         language_model: the language model's store of texts; None where it teaches nothing.
     """
 
     paths: Mapping[str, Path]
-    features: Store
+    pictures: Pictures
     texts: Store | None
     language_model: Store | None
 
@@ -136,8 +147,9 @@ def _train(
     )
     name = f"distill mad {cell.task} {cell.name}"
     metrics = train(made.task, training, Run(run.path, name, cell.seed, params.compute, deadline))
-    model.cpu().eval()
+    model.eval()
     record = made.record | ({"holdout": _holdout(model, made.held, made.sources)} if made.held else {})
+    model.cpu()
     model.facts = {
         "toy": run.key["toy"],
         "options": options.model_dump(mode="json"),
@@ -167,42 +179,46 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
         InputError: as `run_mad_cell`.
     """
     options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
-    sources = open_sources(inputs(params, root, cell))
+    sources = open_sources(inputs(params, root, cell), region_files(params, root, RECORDS[cell.task][1]))
     torch.set_num_threads(params.compute.threads)
     student = _student(sources.paths["student"], cell)
     maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
     records, ids = sources.paths["records"], subset_file(root, cell)
     subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as)
-    seen = make_inputs(subset.train, student, sources.features, boxes_of(sources.paths["images"]))
+    seen = make_inputs(subset.train, student, sources.pictures)
     words = _embed_words(params, student, subset.train, maps, sources, options)
     # all that is drawn from here on, is drawn alike in all arms: first the head
     seed_everything(cell.seed)
-    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options))
+    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options, student))
     teaching = teach(subset.train, seen, sources, maps, options, model, cell.seed, constant)
     record = {
         "items": len(subset.train),
         "groups": len(set(subset.train.groups)),
         "cut": round(seen.tokens.cut.float().mean().item(), 6),
-        "boxes_left_out": int(seen.regions.left_out.sum()),
+        "boxes_left_out": seen.left_out,
         **({"embedded_words": words} if options.embeddings == "teacher" else {}),
     }
     task = MadTask(model, subset.train, seen, teaching, options, cell.seed)
     return Prepared(options, model, task, subset.held, sources, record)
 
 
-def open_sources(paths: Mapping[str, Path]) -> Sources:
+def open_sources(paths: Mapping[str, Path], files: Path | None) -> Sources:
     """Open the stores of a cell and check that they are of one teacher.
+
+    Args:
+        paths: the artifacts, by the part they play.
+        files: the user's region features of the task's images, for a student that reads them.
 
     Raises:
         InputError: they are not, or a store lacks a kind.
     """
-    features = store_of(paths["features"])
+    pictures = pictures_of(paths["images"], paths["features"], files)
     texts = store_of(paths["texts"]) if "texts" in paths else None
     if texts is not None:
-        for store in (features, store_of(paths["phrase_features"])):
+        for store in (pictures.features, store_of(paths["phrase_features"])):
             check_fingerprint(store.folder, store.fingerprint, texts.fingerprint)
     language_model = store_of(paths["language_model"]) if "language_model" in paths else None
-    return Sources(paths, features, texts, language_model)
+    return Sources(paths, pictures, texts, language_model)
 
 
 def fitted_maps(params: Params, root: Path, cell: MadCell, student: Student, sources: Sources) -> dict[str, Tensor]:
@@ -211,11 +227,13 @@ def fitted_maps(params: Params, root: Path, cell: MadCell, student: Student, sou
     with runs.claim(STAGE, key, root) as run:
         if not run.done:
             options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction).projections
-            phrases, texts = store_of(sources.paths["phrase_features"]), sources.texts
+            folder, texts = sources.paths["phrases"], sources.texts
             assert texts is not None
-            boxes = boxes_of(sources.paths["phrases"])
-            items = _pairs(params, sources.paths["phrases"], student, options.pairs)
-            maps = fit(student, items, boxes, phrases, texts, sources.language_model, options)
+            pictures = pictures_of(folder, sources.paths["phrase_features"], region_files(params, root, PHRASES))
+            items = _pairs(params, folder, student, options.pairs)
+            student.to(params.compute.device)
+            maps = fit(student, items, pictures, texts, sources.language_model, options)
+            student.cpu()
             save_file({name: matrix.contiguous() for name, matrix in maps.items()}, run.path / MAPS)
             run.finish({"pairs": len(items), "maps": sorted(maps)})
     return load_file(run.path / MAPS)
@@ -245,14 +263,14 @@ def teach(
     teachers = tuple(teachers_of(options))
     if sources.texts is None or not (teachers or options.projected_input):
         return Teaching({}, (), {}, None, {}, {})
-    vectors = teacher_vectors(items, seen, sources.features, sources.texts, sources.language_model)
+    vectors = teacher_vectors(items, seen, sources.pictures.features, sources.texts, sources.language_model)
     given = vectors
     if teachers and options.adapt.steps:
         given = adapted(vectors, items, seen, options.adapt, seed)
     target = dict(of_teacher(given, seen))
     if options.shuffle_targets:
         order = torch.from_numpy(np.random.default_rng([seed, SHUFFLE]).permutation(len(items)))
-        target = {name: of_name[seen.rows(order)] for name, of_name in target.items()}
+        target = {name: taken(of_name, seen.rows(order)) for name, of_name in target.items()}
     confidence: dict[str, Tensor] = {}
     if teachers and options.confidence.kind not in ("constant", "equal_mean"):
         # the head judges by the teacher's own vectors: those of the first stage have seen the labels
@@ -312,18 +330,27 @@ def _embed_words(
     return embed_unknown(student, items, known, sources.texts, maps[WORDS])
 
 
-def _teacher_input(maps: Mapping[str, Tensor], options: MadOptions) -> TeacherInput | None:
-    return TeacherInput(maps[INPUT_TEXT], maps[INPUT_IMAGE]) if options.projected_input else None
+def _teacher_input(maps: Mapping[str, Tensor], options: MadOptions, student: Student) -> TeacherInput | None:
+    if not options.projected_input:
+        return None
+    if INPUT_TEXT not in maps:
+        raise InputError(
+            f"a student of kind {student.kind} cannot be shown the teacher's vectors: its regions are others",
+            field="distill.mad.projected_input",
+            action="Leave the arm out",
+        )
+    return TeacherInput(maps[INPUT_TEXT], maps[INPUT_IMAGE])
 
 
 def _holdout(model: MadModel, held: Items, sources: Sources) -> dict[str, Any]:
     """Accuracy on the items that were kept from training."""
-    seen = make_inputs(held, model.student, sources.features, boxes_of(sources.paths["images"]))
+    seen = make_inputs(held, model.student, sources.pictures)
     target = None
     if model.sees_teacher:
         assert sources.texts is not None
-        target = of_teacher(teacher_vectors(held, seen, sources.features, sources.texts, None), seen)
-    return {"accuracy": accuracy(item_scores(model, seen, target), held.targets), "items": len(held)}
+        target = of_teacher(teacher_vectors(held, seen, sources.pictures.features, sources.texts, None), seen)
+    scores = item_scores(model, seen, target)
+    return {"accuracy": accuracy(scores, held.targets[torch.arange(len(held))]), "items": len(held)}
 
 
 def _mean_weights(log: Path) -> dict[str, float]:

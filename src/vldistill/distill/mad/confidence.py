@@ -7,12 +7,13 @@ CLIP, image and text encoder alike, is judged by [t, u, t u, |t - u|]; the langu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.lookup import AT_ONCE, Table, changed
 from vldistill.distill.mad.losses import right, task_loss
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.params.mad import TeacherHead
@@ -20,11 +21,11 @@ from vldistill.records import LABELS
 from vldistill.split.lists import order
 
 BATCH = 256
+MOMENTS = 8192
+"""Features are standardised by mean and spread of about so many of the fitted items, evenly spaced; of all if fewer."""
 
 
-def teacher_confidence(
-    target: Mapping[str, Tensor], items: Items, options: TeacherHead, seed: int
-) -> dict[str, Tensor]:
+def teacher_confidence(target: Mapping[str, Table], items: Items, options: TeacherHead, seed: int) -> dict[str, Tensor]:
     """p_m [N] of each teacher in ``target``.
 
     Args:
@@ -40,12 +41,16 @@ def teacher_confidence(
     return found
 
 
-def clip_features(image: Tensor, text: Tensor) -> Tensor:
+def clip_features(image: Table, text: Table) -> Table:
     """What the head on CLIP sees [N C, 4 d] of vectors of images and texts [N C, d]."""
-    return torch.cat([text, image, text * image, (text - image).abs()], dim=1)
+    return changed(_compared, (4 * image.shape[1],), image, text)
 
 
-def out_of_fold(features: Tensor, items: Items, options: TeacherHead, seed: int) -> Tensor:
+def _compared(image: Tensor, text: Tensor) -> Tensor:
+    return torch.cat([text, image, text * image, (text - image).abs()], dim=-1)
+
+
+def out_of_fold(features: Table, items: Items, options: TeacherHead, seed: int) -> Tensor:
     """What heads that never saw an item's group give its right answer [N].
 
     Args:
@@ -72,15 +77,17 @@ def fold_of(items: Items, folds: int, seed: int) -> Tensor:
     return torch.tensor([place[group] for group in items.groups], dtype=torch.long)
 
 
-def _judged(features: Tensor, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
+def _judged(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
     """p(y|x) of the held items by a head that is fitted on the others; that of chance where there are none."""
     if not fitted.any():
         return torch.full((int(held.sum()),), 1.0 / (items.choices if items.choices > 1 else _classes(items)))
-    return right(head_scores(features, items, fitted, held, options), items.targets[held])
+    scores_of = fitted_head(features, items, fitted, options)
+    parts = held.nonzero().flatten().split(AT_ONCE)
+    return torch.cat([right(scores_of(part), items.targets[part]) for part in parts])
 
 
-def head_scores(features: Tensor, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
-    """Scores [H, A] of the H held items by a head that is fitted on others, drawn from torch's global generator.
+def head_scores(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
+    """Scores [H, A] of the H held items by a head that is fitted on others (`fitted_head`).
 
     Args:
         features: [N C, f] of the items' texts.
@@ -88,22 +95,47 @@ def head_scores(features: Tensor, items: Items, fitted: Tensor, held: Tensor, op
         fitted, held: [N] bool.
         options: of the head.
     """
-    of_items = features.view(len(items), items.choices, -1)
-    known = of_items[fitted]
+    scores_of = fitted_head(features, items, fitted, options)
+    return torch.cat([scores_of(part) for part in held.nonzero().flatten().split(AT_ONCE)])
+
+
+def fitted_head(features: Table, items: Items, fitted: Tensor, options: TeacherHead) -> Callable[[Tensor], Tensor]:
+    """Items [n] -> their scores [n, A] by a head that is fitted on some, drawn from torch's global generator.
+
+    Args:
+        features: [N C, f] of the items' texts.
+        items: N items.
+        fitted: [N] bool.
+        options: of the head.
+    """
+    learnt = fitted.nonzero().flatten()
+    known = _of_items(features, learnt[:: max(1, len(learnt) // MOMENTS)], items.choices)
     # without correction: one fitted item has no spread, which is 0 and not undefined
-    of_items = (of_items - known.mean(dim=(0, 1))) / (known.std(dim=(0, 1), correction=0) + 1e-6)
-    head = _head(of_items.shape[-1], 1 if items.choices > 1 else _classes(items), options.hidden)
+    mean, spread = known.mean(dim=(0, 1)), known.std(dim=(0, 1), correction=0) + 1e-6
+
+    def inputs(chosen: Tensor) -> Tensor:
+        return (_of_items(features, chosen, items.choices) - mean) / spread
+
+    head = _head(len(mean), 1 if items.choices > 1 else _classes(items), options.hidden)
     optimiser = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
-    inputs, targets = of_items[fitted], items.targets[fitted]
     for _ in range(options.steps):
-        rows = torch.randint(len(inputs), (min(BATCH, len(inputs)),))
-        loss = task_loss(head(inputs[rows]).flatten(1), targets[rows])
+        chosen = learnt[torch.randint(len(learnt), (min(BATCH, len(learnt)),))]
+        loss = task_loss(head(inputs(chosen)).flatten(1), items.targets[chosen])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    with torch.no_grad():
-        scores: Tensor = head(of_items[held]).flatten(1)
-    return scores
+
+    @torch.no_grad()
+    def scores_of(chosen: Tensor) -> Tensor:
+        scores: Tensor = head(inputs(chosen)).flatten(1)
+        return scores
+
+    return scores_of
+
+
+def _of_items(features: Table, chosen: Tensor, choices: int) -> Tensor:
+    """Features [n, C, f] of the items ``chosen`` [n]."""
+    return features[chosen[:, None] * choices + torch.arange(choices)]
 
 
 def _classes(items: Items) -> int:

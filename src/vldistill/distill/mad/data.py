@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill.artifact import fingerprint
+from vldistill.distill.mad.inputs import Pictures
 from vldistill.distill.mad.items import (
     ANSWERS,
     RATIONALES,
@@ -121,6 +122,17 @@ def _boxes(folder: Path, content: str) -> dict[str, RegionsRecord]:
 @lru_cache(maxsize=8)
 def _store(folder: Path, content: str) -> Store:
     return open_store(folder)
+
+
+def pictures_of(folder: Path, features: Path, region_files: Path | None) -> Pictures:
+    """The images of a data set.
+
+    Args:
+        folder: the download artifact.
+        features: CLIP's store of them.
+        region_files: the user's region features, for a student that reads them.
+    """
+    return Pictures(folder, store_of(features), boxes_of(folder), region_files)
 
 
 def boxes_of(folder: Path) -> dict[str, RegionsRecord]:

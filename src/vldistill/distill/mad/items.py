@@ -17,7 +17,7 @@ from torch import Tensor
 from vldistill.evaluate.metrics.vqa_normalise import canonical
 from vldistill.features.sentences import spelled
 from vldistill.models.student import object_tag
-from vldistill.models.student.heads import AnswerVocabulary
+from vldistill.models.student.heads import AnswerVocabulary, SoftTargets
 from vldistill.records import CHOICES, LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord, Token
 
 ANSWERS, RATIONALES = "answers", "rationales"
@@ -37,7 +37,8 @@ class Items:
         texts: segments of each text.
         judged: what a teacher reads of each text.
         choices: C.
-        targets: [N] index of the right label or choice, -1 where it is not public; VQA: scores [N, answers].
+        targets: [N] index of the right label or choice, -1 where it is not public; VQA: scores [N, answers], whose rows
+            are made when they are asked for.
     """
 
     task: str
@@ -47,7 +48,7 @@ class Items:
     texts: list[list[str]]
     judged: list[str]
     choices: int
-    targets: Tensor
+    targets: Tensor | SoftTargets
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,7 +63,7 @@ class Items:
             images=[self.images[item] for item in chosen],
             texts=[self.texts[row] for row in rows],
             judged=[self.judged[row] for row in rows],
-            targets=self.targets[list(chosen)],
+            targets=self.targets[torch.tensor(chosen, dtype=torch.long)],
         )
 
 
@@ -82,7 +83,7 @@ def entailment_items(records: Sequence[EntailmentRecord]) -> Items:
 
 def question_items(records: Sequence[QuestionRecord], answers: Sequence[str]) -> Items:
     """VQA, with the scores of ``answers``, which may be empty where nothing is to be learnt."""
-    targets = torch.zeros(len(records), 0)
+    targets: Tensor | SoftTargets = torch.zeros(len(records), 0)
     if answers:
         targets = AnswerVocabulary(answers).targets([answer_scores(record) for record in records])
     return Items(
@@ -136,8 +137,15 @@ def joined(one: Items, other: Items) -> Items:
         images=one.images + other.images,
         texts=one.texts + other.texts,
         judged=one.judged + other.judged,
-        targets=torch.cat([one.targets, other.targets]),
+        targets=_joined(one.targets, other.targets),
     )
+
+
+def _joined(one: Tensor | SoftTargets, other: Tensor | SoftTargets) -> Tensor | SoftTargets:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.cat([one, other])
+    assert isinstance(one, SoftTargets) and isinstance(other, SoftTargets), "both of one task and its answers"
+    return one.followed_by(other)
 
 
 def student_text(tokens: Sequence[Token]) -> str:

@@ -10,6 +10,7 @@ from vldistill.artifact import absence, fingerprint, refuse_absent
 from vldistill.cells import MAD, MadCell
 from vldistill.code_version import code_version
 from vldistill.files import read_json
+from vldistill.models.region_folders import folder_of, identity
 from vldistill.params import Params
 from vldistill.params.mad import MadOptions
 from vldistill.provenance import libraries
@@ -50,6 +51,25 @@ def inputs(params: Params, root: str | Path, cell: MadCell) -> dict[str, Path]:
     return found
 
 
+def region_files(params: Params, root: str | Path, dataset: str) -> Path | None:
+    """The user's region features of a data set's images; None for a student that does not read such files.
+
+    Raises:
+        InputError: it does, and there are none.
+    """
+    if params.pretrain.student.source != "uniter":
+        return None
+    return folder_of(dataset, root)
+
+
+def region_identities(params: Params, root: str | Path, *datasets: str) -> dict[str, Any]:
+    """What a key tells of the user's region features; nothing where they are not read."""
+    folders = {dataset: region_files(params, root, dataset) for dataset in datasets}
+    if not all(folders.values()):
+        return {}
+    return {"region_files": {dataset: identity(folder) for dataset, folder in folders.items() if folder}}
+
+
 def asks_teacher(options: MadOptions) -> bool:
     """Whether the teachers' vectors are read at all."""
     return bool(options.weight or options.projected_input or options.embeddings == "teacher")
@@ -76,6 +96,7 @@ def cell_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
         "compute": params.compute.model_dump(mode="json", include={"device", "dtype", "threads"}),
         "toy": params.download.source == "world",
         "inputs": {name: fingerprint(path) for name, path in paths.items()},
+        **region_identities(params, root, RECORDS[cell.task][1], *([PHRASES] if "phrases" in paths else [])),
         "code": code_version(STAGE, root),
         "libraries": libraries(),
     }
@@ -120,8 +141,9 @@ def maps_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
         "part": "maps",
         "options": options.projections.model_dump(mode="json", exclude={"kind"}),
         "tagged_as": params.features.tagged_as,
-        "compute": params.compute.model_dump(mode="json", include={"threads"}),
+        "compute": params.compute.model_dump(mode="json", include={"device", "threads"}),
         "inputs": {name: fingerprint(path) for name, path in inputs(params, root, cell).items() if name in read},
+        **region_identities(params, root, PHRASES),
         "code": code_version(STAGE, root),
         "libraries": libraries(),
     }

@@ -54,10 +54,15 @@ def distance(one: Tensor, other: Tensor, kind: str) -> Tensor:
 
 
 def state_at(states: StudentStates, place: str, picked: Tensor) -> Tensor:
-    """The states [B, D] that are drawn to a teacher: ``cls`` h_0, ``token`` h_k or ``region`` r_j at ``picked`` [B]."""
+    """The states [B, D] that are drawn to a teacher: ``cls`` h_0, ``token`` h_k or ``region`` r_j at ``picked`` [B].
+
+    A region that is no state of its own is the mean of some: then ``picked`` is the share [B, K + 1] of each.
+    """
     if place == "cls":
         return states.cls
     of = states.text if place == "token" else states.regions
+    if picked.is_floating_point():
+        return torch.einsum("bk,bkd->bd", picked.to(of.dtype), of)
     return of[torch.arange(len(picked), device=of.device), picked]
 
 

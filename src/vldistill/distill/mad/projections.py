@@ -7,7 +7,8 @@ up the alignment themselves and teach nothing (docs/fidelity.md).
 
 Maps are named TEACHER.PLACE: the place is ``cls`` h_0, ``token`` the state of the chosen word, ``region`` that of the
 chosen region. ``input.text`` and ``input.image`` go the other way, from teacher vectors to region features, for the
-control that sees the teachers. ``words.text`` goes from CLIP's vectors of words to the student's word embeddings.
+control that sees the teachers; only a student that sees the teacher's regions has them. ``words.text`` goes from CLIP's
+vectors of words to the student's word embeddings.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vldistill.distill.mad.inputs import Inputs, make_inputs
+from vldistill.distill.mad.inputs import Inputs, Pictures, make_inputs
 from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.lookup import whole
 from vldistill.distill.mad.losses import state_at
+from vldistill.distill.mad.sight import StoredRegions
 from vldistill.distill.mad.targets import (
     CLIP_IMAGE,
     CLIP_TEXT,
@@ -36,7 +39,7 @@ from vldistill.distill.mad.targets import (
 from vldistill.errors import InputError
 from vldistill.features.sentences import bare, untagged
 from vldistill.features.store import Store
-from vldistill.models.student import Student
+from vldistill.models.student import Student, StudentStates
 from vldistill.params.mad import MadOptions
 from vldistill.params.mad import Projections as Options
 from vldistill.records import PhraseRecord, RegionsRecord
@@ -92,8 +95,7 @@ def phrase_items(
 def fit(
     student: Student,
     items: Items,
-    boxes: Mapping[str, RegionsRecord],
-    features: Store,
+    pictures: Pictures,
     texts: Store,
     language_model: Store | None,
     options: Options,
@@ -103,26 +105,25 @@ def fit(
     Args:
         student: as it was pre-trained, in evaluation mode.
         items: of `phrase_items`.
-        boxes: of their images.
-        features: CLIP's store of the images, with the kinds `region` and `region_pooled`.
+        pictures: their images, with features of the kind `region_pooled`.
         texts: CLIP's store of texts.
         language_model: the language model's store of texts; without it there are no maps to it.
         options: of the fit.
     """
-    inputs = make_inputs(items, student, features, boxes)
-    vectors = teacher_vectors(items, inputs, features, texts, language_model)
+    inputs = make_inputs(items, student, pictures)
+    vectors = teacher_vectors(items, inputs, pictures.features, texts, language_model)
     states = _states(student, items, inputs, vectors, texts)
     target = of_teacher(vectors, inputs)
     maps = {
-        f"{teacher}.{place}": ridge(states[place], target[teacher], options.alpha)
+        f"{teacher}.{place}": ridge(states[place], whole(target[teacher]), options.alpha)
         for teacher in target
         for place in places_of(teacher, "both")
     }
-    picked = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0))
-    shown = inputs.regions.features.float()
-    seen = inputs.regions.mask
-    maps[INPUT_IMAGE] = ridge(vectors.regions[seen], shown[seen], options.alpha)
-    maps[INPUT_TEXT] = ridge(vectors.text, shown[inputs.image, picked.region], options.alpha)
+    if isinstance(inputs.seen, StoredRegions):
+        picked = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0))
+        shown = whole(inputs.seen.features).float()
+        maps[INPUT_IMAGE] = ridge(whole(vectors.regions)[inputs.mask], shown[inputs.mask], options.alpha)
+        maps[INPUT_TEXT] = ridge(whole(vectors.text), shown[inputs.image, picked.region], options.alpha)
     if hasattr(student, "embeddings"):
         maps |= _of_words(student, items, texts, options.alpha)
     return maps
@@ -174,11 +175,13 @@ def _states(student: Student, items: Items, inputs: Inputs, vectors: Vectors, te
     """Place -> states [N, D] of all items."""
     picked = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0))
     parts: dict[str, list[Tensor]] = {"cls": [], "token": [], "region": []}
+    device = next(student.parameters()).device
     for rows in torch.arange(len(items)).split(AT_ONCE):
-        states = student(inputs.batch(rows))
+        batch = inputs.batch(rows)
+        states = StudentStates(*(of.cpu() for of in student({name: of.to(device) for name, of in batch.items()})))
+        region = inputs.places(batch, rows, picked.region[rows])
         for place, of_place in parts.items():
-            chosen = picked.region if place == "region" else picked.token
-            of_place.append(state_at(states, place, chosen[rows]))
+            of_place.append(state_at(states, place, region if place == "region" else picked.token[rows]))
     return {place: torch.cat(found) for place, found in parts.items()}
 
 
@@ -188,7 +191,7 @@ def _of_words(student: Student, items: Items, texts: Store, alpha: float) -> dic
     if len(found) < LEAST_WORDS:
         return {}
     table: Tensor = student.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
-    return {WORDS: ridge(text_vectors(list(found), texts), table[list(found.values())], alpha)}
+    return {WORDS: ridge(whole(text_vectors(list(found), texts)), table[list(found.values())], alpha)}
 
 
 def token_words(student: Student, texts: Sequence[str]) -> dict[str, int]:
@@ -217,7 +220,7 @@ def embed_unknown(student: Student, items: Items, known: Items, texts: Store, ma
     met = set(token_words(student, known.judged).values())
     new = {word: token for word, token in token_words(student, items.judged).items() if token not in met}
     if new:
-        vectors = text_vectors(list(new), texts)
+        vectors = whole(text_vectors(list(new), texts))
         table: Tensor = student.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
         table[list(new.values())] = vectors @ matrix[:-1] + matrix[-1]
     return len(new)

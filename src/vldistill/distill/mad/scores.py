@@ -8,20 +8,21 @@ import torch
 from torch import Tensor
 
 from vldistill.distill.mad.inputs import Inputs
+from vldistill.distill.mad.lookup import Table
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT
 from vldistill.models.mad import TEACHER_IMAGE, TEACHER_TEXT, MadModel
 
 AT_ONCE = 256
 
 
-def with_teacher(batch: Mapping[str, Tensor], target: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+def with_teacher(batch: Mapping[str, Tensor], target: Mapping[str, Table], rows: Tensor) -> dict[str, Tensor]:
     """A batch for a model that sees the teachers: with their vectors of the texts ``rows``."""
     return {**batch, TEACHER_TEXT: target[CLIP_TEXT][rows], TEACHER_IMAGE: target[CLIP_IMAGE][rows]}
 
 
 @torch.inference_mode()
 def item_scores(
-    model: MadModel, inputs: Inputs, target: Mapping[str, Tensor] | None = None, *, at_once: int = AT_ONCE
+    model: MadModel, inputs: Inputs, target: Mapping[str, Table] | None = None, *, at_once: int = AT_ONCE
 ) -> Tensor:
     """Scores [N, A] of N items, on the CPU: of labels, answers, or (VCR) of their choices.
 

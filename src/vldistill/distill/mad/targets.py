@@ -19,10 +19,10 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vldistill.distill.mad.inputs import REGION_POOLED, Inputs
 from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.lookup import AT_ONCE, Table, firsts, stored, taken, unit_rows
 from vldistill.distill.mad.words import is_content
 from vldistill.features.sentences import bare
 from vldistill.features.store import Store, sentence_key
@@ -30,7 +30,6 @@ from vldistill.models.student import Tokens, object_tag
 
 CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL = TEACHERS = ("clip_image", "clip_text", "language_model")
 Selection = Literal["selected", "argmin", "random"]
-AT_ONCE = 4096
 ABSENT = -9.0  # below every cosine
 
 
@@ -39,16 +38,16 @@ class Vectors:
     """Unit vectors of the teachers for N items with C texts each.
 
     Attributes:
-        image: u of each of the M images [M, d].
+        image: u of each of the M images [M, d], in memory.
         regions: of their regions [M, R, d]; zeros where there is none.
         text: t of each of the N C texts [N C, d].
         language_model: the language model's vector of each text [N C, e]; None where it teaches nothing.
     """
 
     image: Tensor
-    regions: Tensor
-    text: Tensor
-    language_model: Tensor | None
+    regions: Table
+    text: Table
+    language_model: Table | None
 
 
 @dataclass(frozen=True)
@@ -79,21 +78,21 @@ def teacher_vectors(
     Raises:
         InputError: an image or a text has no vector.
     """
-    regions = _unit(torch.from_numpy(features.get(REGION_POOLED, inputs.keys)))
+    regions = unit_rows(stored(features, REGION_POOLED, inputs.keys))
     return Vectors(
-        image=regions[:, 0],
+        image=firsts(regions),
         regions=regions,
         text=text_vectors(items.judged, texts),
         language_model=None if language_model is None else text_vectors(items.judged, language_model),
     )
 
 
-def text_vectors(texts: Sequence[str], store: Store) -> Tensor:
+def text_vectors(texts: Sequence[str], store: Store) -> Table:
     """Unit vectors [N, d] of texts."""
     different = list(dict.fromkeys(texts))
     places = {text: place for place, text in enumerate(different)}
     rows = torch.tensor([places[text] for text in texts], dtype=torch.long)
-    return _unit(torch.from_numpy(store.get("text", [sentence_key(text) for text in different])))[rows]
+    return taken(unit_rows(stored(store, "text", [sentence_key(text) for text in different])), rows)
 
 
 def pick(
@@ -148,20 +147,20 @@ def _is_tag(word: str) -> bool:
     return word.startswith("[") and word == object_tag(int(word[1:-1])) if word[1:-1].isdigit() else False
 
 
-def _dots(words: Tensor, images: Tensor, rows: Tensor) -> Tensor:
+def _dots(words: Table, images: Tensor, rows: Tensor) -> Tensor:
     """Dot products [n] of word vectors [n, d] with the vectors of images ``rows`` [n]."""
-    parts = zip(words.split(AT_ONCE), rows.split(AT_ONCE), strict=True)
-    return torch.cat([(part * images[of]).sum(dim=1) for part, of in parts])
+    parts = torch.arange(len(rows)).split(AT_ONCE)
+    return torch.cat([(words[part] * images[rows[part]]).sum(dim=1) for part in parts])
 
 
 def _region_scores(
     vectors: Vectors, inputs: Inputs, images: Tensor, how: Selection, rng: np.random.Generator
 ) -> Tensor:
     parts = [
-        torch.einsum("brd,bd->br", vectors.regions[of], text)
-        for of, text in zip(images.split(AT_ONCE), vectors.text.split(AT_ONCE), strict=True)
+        torch.einsum("brd,bd->br", vectors.regions[images[part]], vectors.text[part])
+        for part in torch.arange(len(images)).split(AT_ONCE)
     ]
-    return _ranked(torch.cat(parts), how, rng).masked_fill(~inputs.regions.mask[images], ABSENT)
+    return _ranked(torch.cat(parts), how, rng).masked_fill(~inputs.mask[images], ABSENT)
 
 
 def _ranked(scores: Tensor, how: Selection, rng: np.random.Generator) -> Tensor:
@@ -178,14 +177,10 @@ def _best_of_runs(scores: Tensor, counts: Tensor) -> Tensor:
     return padded.argmax(dim=1) + counts.cumsum(0) - counts
 
 
-def _unit(vectors: Tensor) -> Tensor:
-    return functional.normalize(vectors.float(), dim=-1)
-
-
-def of_teacher(vectors: Vectors, inputs: Inputs) -> Mapping[str, Tensor]:
+def of_teacher(vectors: Vectors, inputs: Inputs) -> Mapping[str, Table]:
     """The vector of each text from each teacher [N C, .]; the image's vector for all texts of an item."""
     found = {
-        CLIP_IMAGE: vectors.image[inputs.image.repeat_interleave(inputs.choices)],
+        CLIP_IMAGE: taken(vectors.image, inputs.image.repeat_interleave(inputs.choices)),
         CLIP_TEXT: vectors.text,
     }
     return found if vectors.language_model is None else {**found, LANGUAGE_MODEL: vectors.language_model}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.lookup import Table
 from vldistill.distill.mad.losses import (
     confidence_weight,
     distillation,
@@ -45,7 +46,7 @@ class Teaching:
         constant: teacher -> the weight of the variants that look at neither.
     """
 
-    target: Mapping[str, Tensor]
+    target: Mapping[str, Table]
     teachers: tuple[str, ...]
     maps: Mapping[str, Tensor]
     picks: Picks | None
@@ -118,7 +119,8 @@ class MadTask:
             if teacher in teaching.confidence:
                 batch[f"confidence_{teacher}"] = teaching.confidence[teacher][items]
         if teaching.picks is not None:
-            batch["token"], batch["region"] = teaching.picks.token[rows], teaching.picks.region[rows]
+            batch["token"] = teaching.picks.token[rows]
+            batch["region"] = self._inputs.places(batch, rows, teaching.picks.region[rows])
         return batch
 
     def sizes(self, batch: dict[str, Any]) -> dict[str, float]:

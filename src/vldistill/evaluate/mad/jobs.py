@@ -9,7 +9,7 @@ from typing import Any
 from vldistill import layout
 from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.code_version import code_version
-from vldistill.distill.mad.key import CLIP, RECORDS, record_set
+from vldistill.distill.mad.key import CLIP, RECORDS, record_set, region_identities
 from vldistill.errors import InputError
 from vldistill.evaluate.inputs import identity, list_identity, model_identity
 from vldistill.evaluate.mad.data import REFERENCES, TEACHER, subsets
@@ -115,6 +115,7 @@ def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
             "compute": params.compute.model_dump(include={"device", "dtype", "threads"}),
         },
         "inputs": _inputs(job, params, root, task),
+        **({} if job.cell.arm == TEACHER else region_identities(params, root, RECORDS[task][1])),
     }
 
 

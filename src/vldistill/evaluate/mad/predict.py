@@ -1,4 +1,4 @@
-"""Running jobs: the items of a task are tokenised and their regions gathered once, then every model scores them all."""
+"""Running jobs: what models see of a task's items is made or opened once, then every model scores them all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 from vldistill import layout
 from vldistill.cells import MadCell
 from vldistill.device import check_device
-from vldistill.distill.mad.data import boxes_of, store_of
+from vldistill.distill.mad.data import pictures_of, store_of
 from vldistill.distill.mad.inputs import Inputs, make_inputs
 from vldistill.distill.mad.items import ANSWERS
-from vldistill.distill.mad.key import CLIP, RECORDS
+from vldistill.distill.mad.key import CLIP, RECORDS, region_files
 from vldistill.distill.mad.scores import item_scores
 from vldistill.distill.mad.targets import of_teacher, teacher_vectors
 from vldistill.evaluate.ids import official_id
@@ -134,8 +134,12 @@ class Bench:
         """What the model's student sees of the items; students with one vocabulary share it."""
         key = (kind, vocabulary)
         if key not in self._inputs:
-            boxes = boxes_of(layout.download(self.root, self._images))
-            self._inputs[key] = make_inputs(self.asked(kind).items, model.student, self._store(self._images), boxes)
+            pictures = pictures_of(
+                layout.download(self.root, self._images),
+                layout.features(self.root, CLIP, self._images),
+                region_files(self.params, self.root, self._images),
+            )
+            self._inputs[key] = make_inputs(self.asked(kind).items, model.student, pictures)
         return self._inputs[key]
 
     def _store(self, name: str) -> Store:

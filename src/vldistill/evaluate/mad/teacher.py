@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vldistill.cells import MadCell
 from vldistill.distill.mad.confidence import clip_features, head_scores
 from vldistill.distill.mad.data import load_subset
 from vldistill.distill.mad.inputs import REGION_POOLED
 from vldistill.distill.mad.items import Items, joined
+from vldistill.distill.mad.lookup import Table, firsts, stored, taken, unit_rows
 from vldistill.distill.mad.targets import text_vectors
 from vldistill.evaluate.mad.asked import Asked, asked_items
 from vldistill.evaluate.mad.data import MadData
@@ -43,10 +43,9 @@ def teacher_scores(
     return asked, head_scores(seen, items, fitted, ~fitted, options.head), learnt.answers
 
 
-def _images(items: Items, features: Store) -> Tensor:
+def _images(items: Items, features: Store) -> Table:
     """Unit vectors [N C, d] of the whole images, one for each text."""
     keys = list(dict.fromkeys(items.images))
     places = {key: place for place, key in enumerate(keys)}
-    whole = functional.normalize(torch.from_numpy(features.get(REGION_POOLED, keys))[:, 0], dim=-1)
     rows = torch.tensor([places[key] for key in items.images], dtype=torch.long)
-    return whole[rows.repeat_interleave(items.choices)]
+    return taken(firsts(unit_rows(stored(features, REGION_POOLED, keys))), rows.repeat_interleave(items.choices))

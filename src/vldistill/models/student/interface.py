@@ -13,7 +13,7 @@ A batch is a dict of tensors; B sequences, L + 1 tokens, K + 1 visual positions:
     pixels           [B, 3, H, W]                                             students with ``visual = "pixels"``
     pixel_mask       [B, H, W] 1 = image, 0 = padding
 
-`Tokens.batch` and `vldistill.models.regions.Regions.batch` make these entries.
+`Tokens.batch`, `vldistill.models.regions.Regions.batch` and a student's `PixelRule` make these entries.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class StudentStates(NamedTuple):
         cls: h_0 [B, D].
         text: h_1..n [B, L, D], padding included.
         text_mask: [B, L] bool.
-        regions: r_0..K [B, K + 1, D]; r_0 is the whole image.
+        regions: r_0..K [B, K + 1, D]; r_0 is the whole image, the others its boxes or, of pixels, its patches.
         region_mask: [B, K + 1] bool.
     """
 
@@ -55,18 +56,38 @@ class StudentStates(NamedTuple):
     region_mask: Tensor
 
 
+class PixelRule(Protocol):
+    """How a student that sees pixels wants its images, and which of its patches lie where. Holds no weights."""
+
+    def prepare(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """The entries `pixels` and `pixel_mask` of a batch, from RGB images."""
+
+    def joined(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """What `prepare` gives for all images at once, from what it gave for some of them each."""
+
+    def covered(self, pixel_mask: Tensor, boxes: Tensor) -> Tensor:
+        """Share [B, K + 1] that each visual state has in a box; each row sums to 1, and r_0 has no share.
+
+        Args:
+            pixel_mask: [B, H, W].
+            boxes: [B, 4] x1, y1, x2, y2 as shares of the image.
+        """
+
+
 class Student(nn.Module, ABC):
     """A cross-modal encoder with its tokenizer.
 
     Attributes:
         kind: name in `config.json`.
         visual: what it sees of an image: ``regions`` or ``pixels``.
+        rule: how it wants its pixels; None where it sees regions.
         tokenizer: its tokenizer.
         facts: origin, as JSON values; `seen` lists tasks whose training set it was pre-trained on.
     """
 
     kind: ClassVar[str]
     visual: ClassVar[str]
+    rule: PixelRule | None = None
 
     def __init__(self, tokenizer: WordPieceTokenizer, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__()

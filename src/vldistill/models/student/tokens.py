@@ -1,7 +1,7 @@
 """WordPiece tokens of texts with segments: ``[CLS] question [SEP] answer [SEP]``.
 
-The first segment is cut where a text is too long, never the ones after it (the answer is what is judged); how many
-texts were cut is reported.
+Where a text is too long, segments are cut at their ends, the first one first: the last is what is judged, and loses
+tokens only when nothing else is left. How many texts were cut is reported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Tokens:
         types: [N, L + 1] int64.
         words: [N, L + 1] int64: number of the white-space separated word a token belongs to, counted over all segments
             of the text as given; -1 for special tokens and padding. Words that were cut have no token.
-        cut: [N] bool, texts whose first segment was shortened.
+        cut: [N] bool, texts that were shortened.
     """
 
     ids: Tensor
@@ -102,7 +102,7 @@ class WordPieceTokenizer:
             segment_types: token type of the first, second, ... segment; the last one holds for all further ones.
 
         Raises:
-            InputError: a text without its first segment is longer than `longest`; names it by its number.
+            InputError: no token of a text's last segment fits; names it by its number.
         """
         rows = [self._encode(text, number, longest, segment_types) for number, text in enumerate(texts)]
         lengths = torch.tensor([len(row.ids) for row in rows], dtype=torch.long)
@@ -121,15 +121,16 @@ class WordPieceTokenizer:
             found = self.backend.encode(words, is_pretokenized=True, add_special_tokens=False)
             parts.append((found.ids, [first_word + cast(int, word) for word in found.word_ids]))
             first_word += len(words)
-        room = longest - 1 - sum(len(ids) + 1 for ids, _ in parts[1:]) - 1
-        if room < 0:
+        over = 1 + sum(len(pieces) + 1 for pieces, _ in parts) - longest
+        cut = over > 0
+        for at, (pieces, words_here) in enumerate(parts):
+            kept = len(pieces) - min(len(pieces), max(over, 0))
+            over -= len(pieces) - kept
+            parts[at] = (pieces[:kept], words_here[:kept])
+        if cut and not parts[-1][0]:
             raise InputError(
-                f"its last segments alone do not fit {longest} tokens",
-                record=number,
-                action="Raise the limit, or leave the text out",
+                f"no token of its last segment fits {longest}", record=number, action="Raise the limit, or leave it out"
             )
-        cut = len(parts[0][0]) > room
-        parts[0] = (parts[0][0][:room], parts[0][1][:room])
         ids, types, words_of = [self.cls], [segment_types[0]], [NO_WORD]
         for at, (pieces, words_here) in enumerate(parts):
             ids += [*pieces, self.sep]

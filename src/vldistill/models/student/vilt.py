@@ -21,18 +21,73 @@ from vldistill.models.student.interface import Batch, Student, StudentStates
 from vldistill.models.student.tokens import WordPieceTokenizer
 
 
+class Patches:
+    """ViLT's own resizing and padding, and its grid of patches; see `PixelRule`.
+
+    Args:
+        side: shorter side of a resized image in pixels; the longer one is limited by ViLT's rule.
+        patch: side of a patch; both sides of a resized image are multiples of it.
+    """
+
+    def __init__(self, side: int, patch: int) -> None:
+        self.patch = patch
+        sizes: dict[str, Any] = {"size": {"shortest_edge": side}, "size_divisor": patch}
+        self._processor = ViltImageProcessorPil(**sizes)
+
+    def prepare(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """Resized, normalised and padded to the largest of them, as ViLT was trained: no augmentation."""
+        found = self._processor(list(images), return_tensors="pt")
+        return {"pixels": found["pixel_values"], "pixel_mask": found["pixel_mask"]}
+
+    def joined(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Parts of a batch in one, padded to the largest image: zeros at the right and below, as ViLT pads."""
+        height, width = (max(part["pixel_mask"].shape[at] for part in parts) for at in (1, 2))
+        return {
+            name: torch.cat(
+                [
+                    functional.pad(part[name], (0, width - part[name].shape[-1], 0, height - part[name].shape[-2]))
+                    for part in parts
+                ]
+            )
+            for name in ("pixels", "pixel_mask")
+        }
+
+    def filled(self, pixel_mask: Tensor) -> Tensor:
+        """Which patches [B, rows, columns] of padded images [B, H, W] hold image."""
+        grid = (pixel_mask.shape[1] // self.patch, pixel_mask.shape[2] // self.patch)
+        return functional.interpolate(pixel_mask[:, None].float(), size=grid)[:, 0] > 0
+
+    def covered(self, pixel_mask: Tensor, boxes: Tensor) -> Tensor:
+        """Share [B, 1 + P] of each patch in the area of a box [B, 4] in shares of the image; r_0 has none.
+
+        An image fills its patches from the top left, whatever its batch is padded to.
+        """
+        filled = self.filled(pixel_mask)
+        down = _overlap(boxes[:, 1], boxes[:, 3], filled[:, :, 0].sum(dim=1), filled.shape[1])
+        across = _overlap(boxes[:, 0], boxes[:, 2], filled[:, 0].sum(dim=1), filled.shape[2])
+        area = (down[:, :, None] * across[:, None]).flatten(1)
+        return functional.pad(area / area.sum(dim=1, keepdim=True), (1, 0))
+
+
+def _overlap(start: Tensor, end: Tensor, count: Tensor, most: int) -> Tensor:
+    """Length [B, most] that each of ``count`` equal pieces of 0..1 shares with start..end, all [B]."""
+    edges = torch.arange(most + 1) / count[:, None]
+    inside = torch.minimum(end[:, None], edges[:, 1:]) - torch.maximum(start[:, None], edges[:, :-1])
+    return inside.clamp(min=0.0) * (torch.arange(most) < count[:, None])
+
+
 class Vilt(Student):
     """ViltModel behind the students' interface."""
 
     kind = "vilt"
     visual = "pixels"
+    rule: Patches
 
     def __init__(self, model: ViltModel, tokenizer: WordPieceTokenizer, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(tokenizer, facts)
         self.model = model
         self._side, self._patch = int(cast(int, model.config.image_size)), int(cast(int, model.config.patch_size))
-        sizes: dict[str, Any] = {"size": {"shortest_edge": self._side}, "size_divisor": self._patch}
-        self._prepare = ViltImageProcessorPil(**sizes)
+        self.rule = Patches(self._side, self._patch)
 
     @property
     def width(self) -> int:
@@ -60,11 +115,6 @@ class Vilt(Student):
         """A student with fresh weights; raises TypeError or ValueError for values that are no `ViltConfig`."""
         return cls(ViltModel(ViltConfig(**values)), tokenizer, facts)
 
-    def pixels(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
-        """The image entries of a batch, from RGB images: resized and padded by ViLT's own rule."""
-        found = self._prepare(list(images), return_tensors="pt")
-        return {"pixels": found["pixel_values"], "pixel_mask": found["pixel_mask"]}
-
     def forward(self, batch: Batch) -> StudentStates:
         """States of a batch."""
         patches, mask = self._patches(batch["pixels"], batch["pixel_mask"])
@@ -91,8 +141,8 @@ class Vilt(Student):
         """
         embeddings = self.model.embeddings
         found = embeddings.patch_embeddings(pixels)
-        rows, _, height, across = found.shape
-        filled = functional.interpolate(pixel_mask[:, None].float(), size=(height, across))[:, 0] > 0
+        rows = len(found)
+        filled = self.rule.filled(pixel_mask)
         places = torch.zeros_like(found)
         for row in range(rows):
             size = (int(filled[row, :, 0].sum()), int(filled[row, 0].sum()))
