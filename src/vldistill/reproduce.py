@@ -121,6 +121,12 @@ def compare(root: str | Path, preset: str = "mini") -> list[Outcome]:
     return [Outcome(number, lookup(metrics, number.name)) for number in read_reference(reference_path(root, preset))]
 
 
+def bars(root: str | Path) -> tuple[int, int]:
+    """Bars of this run that hold, and that were measured: an interval of few seeds can be wider than a bar."""
+    metrics = read_json(layout.report(root) / "metrics.json")
+    return int(lookup(metrics, "bars.held") or 0), int(lookup(metrics, "bars.measured") or 0)
+
+
 def seed_interval(values: Sequence[float], unit: str) -> tuple[float, float]:
     """Where the mean of as many new seeds lies with probability `LEVEL`: mean +- t s sqrt(2/n), Student's t, n - 1."""
     from scipy.stats import t

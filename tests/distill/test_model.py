@@ -101,6 +101,10 @@ def test_wrong_or_missing_features(model: VLKD, tmp_path: Path) -> None:
         model.generate(["<mask>"], torch.randn(1, 24))
     with pytest.raises(InputError, match="width 7, the model was trained with 24"):
         model.generate(["<mask>"], torch.randn(1, 7), torch.randn(1, 4, 32))
+    placed = VLKD(make_bart(), VlkdConfig(dim=6, patch_width=5, patches=4))
+    for count in (1, 16):
+        with pytest.raises(InputError, match=f"{count} patch tokens, the model was trained with 4"):
+            placed.image_states(None, torch.randn(2, count, 5))
     bare = VLKD(make_bart(), VlkdConfig(dim=6, patch_width=5))
     with pytest.raises(InputError, match="no image tower"):
         bare.encode_images([])

@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from project import write_params
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from vldistill import layout
 from vldistill.cells import Cell
+from vldistill.cli.distill import command
 from vldistill.distill import vlkd_batch
 from vldistill.distill.key import look_up
 from vldistill.params import load
@@ -59,3 +61,11 @@ def test_two_ranks_distil_as_one_process_does(root: Path) -> None:
 
 def lines(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_torchrun_trains_one_batch_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_text("{}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = CliRunner().invoke(command, ["vlkd"])
+    assert done.exit_code == 2 and "give --batch" in done.output

@@ -109,4 +109,4 @@ def test_schema_and_reference_are_up_to_date():
     from vldistill.params.docs import targets
 
     for path, text in targets(ROOT).items():
-        assert path.read_text(encoding="utf-8") == text, f"{path} is out of date: make docs"
+        assert path.read_text(encoding="utf-8") == text, f"{path} is out of date: python -m vldistill.params.docs"

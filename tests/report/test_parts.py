@@ -191,7 +191,8 @@ def paper_params(**changes: Any) -> Params:
         "pretrain": {"clip": {"source": "published"}, "language_model": {"source": "published"}},
         "split": ALL_QUESTIONS,
     }
-    return Params.model_validate(tree | changes)
+    whole = {"spice": {"images": 0}, **changes.pop("evaluate", {}).get("vlkd", {})}
+    return Params.model_validate(tree | changes | {"evaluate": {"vlkd": whole}})
 
 
 @pytest.mark.parametrize(
@@ -204,10 +205,12 @@ def paper_params(**changes: Any) -> Params:
         ({"split": {"vqav2": {"test": 5}}}, "split.vqav2.test keeps 5"),
         ({"evaluate": {"vlkd": {"max_items": 9}}}, "at most 9"),
         ({"evaluate": {"vlkd": {"split": "dev"}}}, "split is dev"),
+        ({"evaluate": {"vlkd": {"spice": {"images": 300}}}}, "SPICE is of the first 300 images"),
+        ({"evaluate": {"vlkd": {"spice": {"images": 300, "mode": "off"}}}}, None),
     ],
 )
 def test_what_sets_a_run_apart_from_the_paper(tmp_path: Path, changes: dict[str, Any], reason: str | None) -> None:
-    found = comparable.differences(paper_params(**changes), tmp_path)
+    found = comparable.differences(paper_params(**dict(changes)), tmp_path)
     assert bool(found) == (reason is not None)
     assert reason is None or reason in found[0]
 

@@ -65,11 +65,14 @@ def mad(task: str, batch: int | None, gather: bool, deadline: float | None) -> N
 def _run(method: Method[Any], params: Params, batch: int | None, gather: bool, deadline: float | None) -> None:
     if batch is not None and gather:
         raise click.UsageError("give --batch or --gather, not both")
+    if batch is None and not gather and launched()[1] > 1:
+        # a process group is made for a batch; the next one could meet the addresses of the last
+        raise click.UsageError("under torchrun give --batch, one command for each batch")
     if not gather:
         count = len(batches(method.cells, method.per_job))
         began = time.monotonic()
         for number in range(count) if batch is None else [batch]:
             left = None if deadline is None else deadline - (time.monotonic() - began)
             train_batch(method, params, Path.cwd(), number, left)
-    if batch is None and launched()[0] == 0:
+    if batch is None:
         gather_cells(method, params)

@@ -259,7 +259,10 @@ class _PlaceProjection(nn.Module):
     """As `_ImageProjection`, with a linear map of its own for each patch token.
 
     A convolution's patch tokens look alike wherever they lie. With maps of their own the decoder learns what lies where
-    even while it attends to all of them alike.
+    even while it attends to all of them alike. Its biases have a row for each place and decay with the weights.
+
+    Raises:
+        InputError: as many patch tokens as it was made for are not given.
     """
 
     def __init__(self, language_model: LanguageModel, inputs: int, patches: int) -> None:
@@ -271,6 +274,13 @@ class _PlaceProjection(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, P, inputs] -> [B, P, D]."""
+        if features.shape[1] != len(self.weight):
+            # one token would be spread over all places without a word
+            raise InputError(
+                f"{features.shape[1]} patch tokens, the model was trained with {len(self.weight)}",
+                field="patch",
+                action="Use the features of the teacher named in the model's config.json",
+            )
         return self.norm(torch.einsum("bpi,pid->bpd", features, self.weight) + self.bias)
 
 

@@ -31,6 +31,8 @@ def differences(params: Params, root: Path) -> list[str]:
         found.append(f"the split is {vlkd.split}")
     if vlkd.max_items:
         found.append(f"at most {vlkd.max_items} items of each task were evaluated")
+    if vlkd.spice.images and vlkd.spice.mode != "off":
+        found.append(f"SPICE is of the first {vlkd.spice.images} images")
     limits = {task: getattr(params.split, task).test for task in BENCHMARKS}
     found += [
         f"split.{task}.test keeps {limit} images of the test set" for task, limit in limits.items() if limit is not None

@@ -35,7 +35,7 @@ from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
 from vldistill.records import CaptionRecord, TextRecord
 from vldistill.runs import RunFolder, claim
-from vldistill.signals import Stopped, stop_requests
+from vldistill.signals import Stopped, StopRequest
 from vldistill.training.loop import check_device
 
 PREDICTIONS = {"json": "predictions.json", "jsonl": "predictions.jsonl"}
@@ -58,24 +58,26 @@ def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: flo
     """Run the jobs that are not finished, those of one model together.
 
     Raises:
-        Stopped: by a signal or the deadline (a `time.monotonic()` moment); finished jobs are kept.
+        Stopped: by the deadline (a `time.monotonic()` moment); finished jobs are kept.
     """
     check_device(params.compute)
     torch.set_num_threads(params.compute.threads)
     bench = Bench(params, root, deadline)
     progress = Progress(len(wanted), "evaluate vlkd predict")
     finished = 0
-    with stop_requests(deadline) as stop:
-        for (source, arm, seed), group in itertools.groupby(wanted, key=_model_of):
-            bench.use(source, arm, seed)
-            for job in group:
-                with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
-                    if not run.done:
-                        _run(job, bench, run)
-                progress.step(job=f"{job.task}/{job.name}")
-                finished += 1
-                if (reason := stop.reason()) and finished < len(wanted):
-                    raise Stopped(reason, finished, "job")
+    # signals end the process at once, as ever: a job keeps nothing of its middle, and one whose run folder another
+    # process has taken over must not go on
+    stop = StopRequest(deadline)
+    for (source, arm, seed), group in itertools.groupby(wanted, key=_model_of):
+        bench.use(source, arm, seed)
+        for job in group:
+            with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
+                if not run.done:
+                    _run(job, bench, run)
+            progress.step(job=f"{job.task}/{job.name}")
+            finished += 1
+            if (reason := stop.reason()) and finished < len(wanted):
+                raise Stopped(reason, finished, "job")
 
 
 def _model_of(job: Job) -> tuple[str | None, str, int | None]:
