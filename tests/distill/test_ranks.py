@@ -55,8 +55,11 @@ def test_two_ranks_distil_as_one_process_does(root: Path) -> None:
         one, other = load_file(alone[arm] / "model/model.safetensors"), load_file(folder / "model/model.safetensors")
         for name in one:
             assert_close(one[name], other[name], rtol=1e-3, atol=1e-4)
+    made = {arm: (folder / "result.json").stat().st_mtime_ns for arm, folder in folders.items()}
     again = torchrun(root, "distill", "vlkd", "--batch", "0")
-    assert again.returncode == 0, "finished cells are recognised by all ranks"
+    assert again.returncode == 0, again.stderr
+    # finished cells are recognised by all ranks, not trained again
+    assert made == {arm: (folder / "result.json").stat().st_mtime_ns for arm, folder in folders.items()}
 
 
 def lines(folder: Path) -> list[dict[str, float]]:

@@ -40,6 +40,8 @@ def test_a_deadline_saves_and_the_next_call_goes_on(
     learner = copy.deepcopy(model)
     with pytest.raises(Stopped):
         fine_tune(learner, records, TEMPLATE, OPTIONS, tmp_path, seed=0, compute=Compute(), deadline=0.0)
+    # equal weights alone would also come from beginning anew
+    assert [path.name for path in tmp_path.glob("checkpoints/step-*")] == ["step-00000001"]
     again, _ = tuned(model, records, tmp_path)
     assert all(torch.equal(*pair) for pair in zip(straight.parameters(), again.parameters(), strict=True))
 
