@@ -89,6 +89,30 @@ def test_seeds_by_arm_and_by_fraction() -> None:
     assert counts == {(1, "baseline"): 5, (1, "mad"): 5, (10, "baseline"): 1, (10, "mad"): 3}
 
 
+def trial(number: int, sweep: dict[str, Any] | None = None, **changes: Any) -> Params:
+    tree = {**changes, "sweep": {"trial": number, **(sweep or {})}}
+    return parse({"distill": {"mad": tree}, "evaluate": {"mad": {"split": "dev"}}})
+
+
+def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
+    options = trial(
+        3,
+        active=["mad"],
+        arms={"baseline": {"weight": 0.0, "dropout": 0.5}, "nkd": {"weight": 9.0}, "mad": {}},
+        extra={},
+    ).distill.mad
+    found = {arm: options.options_of(arm, "vcr", 10) for arm in ("baseline", "nkd", "mad")}
+    assert {(each.training.learning_rate, each.dropout, each.tuning.holdout) for each in found.values()} == {
+        (0.002, 0.1, 0.25)
+    }
+    assert [each.weight for each in found.values()] == [0.0, 0.5, 0.5]
+    assert found["mad"].training.batch_size == 16
+    cells = mad_cells(trial(2, sweep={"tasks": ["vcr"]}))
+    assert {(cell.task, cell.fraction, cell.arm) for cell in cells} == {
+        ("vcr", 10, arm) for arm in ("baseline", "nkd", "mad")
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -105,6 +129,20 @@ def test_seeds_by_arm_and_by_fraction() -> None:
         ({"extra": {"some": {"arms": ["tss"]}}}, r"no arm called 'tss'; the nearest is ts"),
         ({"extra": {"some": {"arms": ["ts"], "fractions": [5]}}}, "5 percent, which split.mad.fractions lacks"),
         ({"extra": {"some": {"arms": ["ts"], "task": []}}}, r"extra\.some\.task: unknown key.*extra\.some\.tasks"),
+        ({"sweep": {"trial": 9}}, r"sweep: trial: there is no trial 9, only 1 to 8"),
+        ({"sweep": {"trial": 1}}, r"sweep.trial is 1, evaluate.mad.split test: tuning looks at dev only"),
+        ({"sweep": {"trial": 1, "arms": ["madd"]}}, r"no arm called 'madd'; the nearest is mad"),
+        (
+            {"sweep": {"trials": [{"learning_rate": 0.1, "dropout": 0.0, "weight": w} for w in (1.0, 2.0)]}},
+            r"trials: 1 and 2 agree in learning rate and dropout",
+        ),
+        ({"sweep": {"on_dev": {"mad": "ts"}}}, r"sweep.on_dev.mad: mad_dev_tuned is expected, or mad itself, not ts"),
+        ({"sweep": {"on_dev": {"mad": "mad_dev_tuned"}}}, r"no arm called 'mad_dev_tuned'"),
+        (
+            {"arms": {"mad": {}, "mad_dev_tuned": {"target": "cls"}}, "active": ["mad"], "extra": {}}
+            | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
+            r"arms\.mad_dev_tuned: differs from mad in target, which no trial sets",
+        ),
         ({"seeds": {"ts": 6}}, r"6 seeds at 10 percent, split.mad 5 subsets: raise split.mad.seeds"),
     ],
 )

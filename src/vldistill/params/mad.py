@@ -165,6 +165,8 @@ MATCHED = ["stopped_25", "stopped_50", "smoothed"]
 """The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
 PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED)]
 PER_TASK: dict[Task, dict[str, Any]] = {"vcr": {"training": {"batch_size": 16}}}
+ON_DEV = "_dev_tuned"
+"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
 
 
 class Grid(Section):
@@ -175,6 +177,85 @@ class Grid(Section):
     fractions: list[Percent] = Field(
         default_factory=lambda: [10], description="And these training subsets, in percent."
     )
+
+
+class Trial(Section):
+    """The settings of one trial, tried together."""
+
+    learning_rate: float = Field(gt=0, description="Peak learning rate, `training.learning_rate` of every arm.")
+    dropout: float = Field(ge=0, lt=1, description="Dropout of every arm.")
+    weight: float = Field(gt=0, description="Weight lambda of the arms that distil; others have none.")
+
+
+# four learning rates with two dropouts; each rate meets a small and a large weight, each dropout all four
+TRIALS = [
+    (0.0005, 0.1, 2.0),
+    (0.001, 0.1, 1.0),
+    (0.002, 0.1, 0.5),
+    (0.004, 0.1, 4.0),
+    (0.0005, 0.3, 1.0),
+    (0.001, 0.3, 2.0),
+    (0.002, 0.3, 4.0),
+    (0.004, 0.3, 0.5),
+]
+
+
+class Sweep(Section):
+    """Tuning: the trials, alike for every arm, and what they are run on."""
+
+    trial: int = Field(
+        0,
+        ge=0,
+        description="Number of the trial that is run, from 1, in place of all grids and over the arms' own settings; "
+        "0 = none. Only with `evaluate.mad.split: dev`.",
+    )
+    trials: list[Trial] = Field(
+        default_factory=lambda: [
+            Trial(learning_rate=rate, dropout=dropout, weight=weight) for rate, dropout, weight in TRIALS
+        ],
+        min_length=1,
+        description="The settings that are tried. No two agree in learning rate and dropout, so that arms without "
+        "distillation get as many trials as the others.",
+    )
+    arms: list[str] = Field(default_factory=lambda: list(ACTIVE), min_length=1, description="The arms that are tuned.")
+    tasks: list[Task] = Field(default_factory=lambda: [*TASKS[:2]], min_length=1, description="On these tasks.")
+    fractions: list[Percent] = Field(
+        default_factory=lambda: [10], min_length=1, description="And these training subsets, in percent."
+    )
+    holdout: float = Field(
+        0.25, gt=0, lt=1, description="`tuning.holdout` of a trial: what is trained on the rest is judged on it."
+    )
+    on_dev: dict[str, str] = Field(
+        default_factory=dict,
+        description="Arm -> the arm with the settings that dev would choose: `ARM_dev_tuned`, or the arm itself where "
+        "dev chooses the same. The report shows them in a column of their own.",
+    )
+
+    @model_validator(mode="after")
+    def _trials_differ(self) -> Self:
+        if self.trial > len(self.trials):
+            raise ValueError(f"trial: there is no trial {self.trial}, only 1 to {len(self.trials)}")
+        numbers: dict[tuple[float, float], int] = {}
+        for number, one in enumerate(self.trials, start=1):
+            if other := numbers.get((one.learning_rate, one.dropout)):
+                raise ValueError(
+                    f"trials: {other} and {number} agree in learning rate and dropout, which is all that an arm "
+                    "without distillation has to tune"
+                )
+            numbers[one.learning_rate, one.dropout] = number
+        return self
+
+    def over(self, weight: float) -> dict[str, Any]:
+        """What the trial lays over an arm of weight ``weight``, which stays where it is 0; nothing without a trial."""
+        if not self.trial:
+            return {}
+        return settings(self.trials[self.trial - 1], distils=weight > 0) | {"tuning": {"holdout": self.holdout}}
+
+
+def settings(trial: Trial, *, distils: bool) -> dict[str, Any]:
+    """A trial as options of an arm."""
+    found = {"dropout": trial.dropout, "training": {"learning_rate": trial.learning_rate}}
+    return {"weight": trial.weight, **found} if distils else found
 
 
 class Mad(MadOptions):
@@ -206,6 +287,7 @@ class Mad(MadOptions):
         description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
         "controls, `matched` are baselines brought to MAD's accuracy.",
     )
+    sweep: Sweep = Field(default_factory=Sweep, description="Tuning.")
     seeds: dict[str, int] = Field(default_factory=dict, description="Number of seeds of an arm.")
     default_seeds: int = Field(3, gt=0, description="Number of seeds of an arm that `seeds` does not name.")
     fraction_seeds: dict[str, int] = Field(
@@ -224,6 +306,10 @@ class Mad(MadOptions):
         check_run(self.active, "active", self.seeds)
         for name, grid in self.extra.items():
             check_run(grid.arms, f"extra.{name}.arms", {})
+        if self.sweep.trial:
+            check_run(self.sweep.arms, "sweep.arms", {})
+        for arm, tuned in self.sweep.on_dev.items():
+            self._check_on_dev(arm, tuned)
         for arm in self.arms:
             check_name(arm)
             for task, fraction in self._overridden():
@@ -232,7 +318,9 @@ class Mad(MadOptions):
 
     @property
     def grids(self) -> list[Grid]:
-        """All that is run: the active arms' grid and the extra ones."""
+        """All that is run: the active arms' grid and the extra ones; of a trial, the sweep's grid alone."""
+        if self.sweep.trial:
+            return [Grid(arms=self.sweep.arms, tasks=self.sweep.tasks, fractions=self.sweep.fractions)]
         return [Grid(arms=self.active, tasks=self.tasks, fractions=self.fractions), *self.extra.values()]
 
     def seeds_of(self, arm: str, fraction: int) -> int:
@@ -248,12 +336,28 @@ class Mad(MadOptions):
             (self.arms[arm], f"arms.{arm}"),
         ):
             options = resolve(MadOptions, options.model_dump(), over, where)
-        return options
+        return resolve(MadOptions, options.model_dump(), self.sweep.over(options.weight), "sweep")
 
     def _overridden(self) -> Iterator[tuple[Task, int]]:
         """Every task with every fraction that the grids have or that has options of its own."""
         fractions = {*(each for grid in self.grids for each in grid.fractions), *map(int, self.per_fraction)}
         return ((task, fraction) for task in TASKS for fraction in sorted(fractions))
+
+    def _check_on_dev(self, arm: str, tuned: str) -> None:
+        """Refuse an arm that is not the other one but for what a trial sets."""
+        check_known([arm, tuned], self.arms)
+        if tuned not in (arm, arm + ON_DEV):
+            raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
+        task, fraction = self.sweep.tasks[0], self.sweep.fractions[0]
+        first, second = (
+            self.options_of(name, task, fraction).model_dump(exclude={"dropout": True, "training": {"learning_rate"}})
+            for name in (arm, tuned)
+        )
+        # a weight may be another one, but not appear or vanish
+        first["weight"], second["weight"] = bool(first["weight"]), bool(second["weight"])
+        if first != second:
+            field = next(name for name in first if first[name] != second[name])
+            raise ValueError(f"arms.{tuned}: differs from {arm} in {field}, which no trial sets")
 
     def _check_equal_to(self, arm: str, options: MadOptions) -> None:
         if options.confidence.kind != "equal_mean":

@@ -50,3 +50,12 @@ class Params(Section):
                         "subsets: raise split.mad.seeds or split.mad.fraction_seeds"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _trials_see_no_test(self) -> Self:
+        trial, split = self.distill.mad.sweep.trial, self.evaluate.mad.split
+        if trial and split != "dev":
+            raise ValueError(
+                f"distill.mad.sweep.trial is {trial}, evaluate.mad.split {split}: tuning looks at dev only"
+            )
+        return self
