@@ -16,6 +16,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "plan": plan.jobs,
     "scores": revisions.scores,
     "sync": sync.synchronise,
+    "trials": revisions.trials,
 }
 
 

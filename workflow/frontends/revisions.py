@@ -1,7 +1,8 @@
-"""Per-item scores of git revisions and DVC experiments, exported through DVC's cache and remotes."""
+"""Scores and trials of git revisions and DVC experiments, exported through DVC's cache and remotes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,32 @@ from vldistill.errors import VldistillError
 
 EVALUATED = "results/evaluate"
 SCORES = "score"
+MODELS = "results/distill/mad"
 
 
 def scores(folder: str, *revisions: str) -> dict[str, dict[str, str]]:
-    """Export the scores of each revision into a folder of its own below `folder`; revision -> {folder, commit}.
+    """Export the per-item scores and tidy rows of each revision; see `_exported`."""
+    return _exported(folder, revisions, _score_files)
+
+
+def trials(folder: str, *revisions: str) -> dict[str, dict[str, str]]:
+    """Export what tells MAD's trials of each revision, models' config.json and tidy rows; see `_exported`.
+
+    Raises:
+        VldistillError: as there, or the scores of a revision are of other models than its own.
+    """
+    return _exported(folder, revisions, _trial_files)
+
+
+def _exported(
+    folder: str, revisions: tuple[str, ...], find: Callable[[Any, str], list[str]]
+) -> dict[str, dict[str, str]]:
+    """Export the files that `find` finds of each revision into a folder of its own below `folder`.
 
     Cache and remotes are those that are set up now, not those of the revision's time.
+
+    Returns:
+        Revision -> {folder, commit}.
 
     Raises:
         VldistillError: there is no such revision, it has no scores, or they are in no cache or remote.
@@ -34,7 +55,7 @@ def scores(folder: str, *revisions: str) -> dict[str, dict[str, str]]:
             for index, revision in enumerate(revisions):
                 target = Path(folder) / str(index)
                 with switch(repo, revision) as commit:
-                    _export(repo, revision, target)
+                    _export(repo, revision, target, find)
                 found[revision] = {"folder": str(target), "commit": commit}
     except RevError:
         raise VldistillError(
@@ -46,11 +67,8 @@ def scores(folder: str, *revisions: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _export(repo: Any, revision: str, target: Path) -> None:
-    files = repo.dvcfs
-    methods = files.ls(EVALUATED, detail=False) if files.isdir(EVALUATED) else []
-    folders = [f"{EVALUATED}/{Path(method).name}/{SCORES}" for method in methods]
-    paths = [path for folder in folders if files.isdir(folder) for path in _score_files(files, folder)]
+def _export(repo: Any, revision: str, target: Path, find: Callable[[Any, str], list[str]]) -> None:
+    paths, files = find(repo, revision), repo.dvcfs
     if not paths and not any(EVALUATED in out.fs_path and out.hash_info for out in repo.index.outs):
         raise VldistillError(
             f"revision {revision!r} has no scores: its dvc.lock lacks them. "
@@ -69,7 +87,46 @@ def _export(repo: Any, revision: str, target: Path) -> None:
         )
 
 
-def _score_files(files: Any, folder: str) -> list[str]:
-    """The items and the tidy rows of one method."""
-    names = sorted(Path(path).name for path in files.ls(folder, detail=False))
-    return [f"{folder}/{name}" for name in names if name == "items" or fnmatch(name, "scores*.jsonl")]
+def _score_files(repo: Any, revision: str) -> list[str]:
+    """The items and the tidy rows of every method."""
+    files = repo.dvcfs
+    folders = [f"{EVALUATED}/{method}/{SCORES}" for method in _names(files, EVALUATED)]
+    return [
+        f"{folder}/{name}"
+        for folder in folders
+        for name in _names(files, folder)
+        if name == "items" or fnmatch(name, "scores*.jsonl")
+    ]
+
+
+def _trial_files(repo: Any, revision: str) -> list[str]:
+    """What the models of MAD say of themselves, and its tidy rows."""
+    _refuse_stale(repo, revision)
+    files, rows = repo.dvcfs, f"{EVALUATED}/mad/{SCORES}"
+    found = [f"{rows}/{name}" for name in _names(files, rows) if fnmatch(name, "scores*.jsonl")]
+    tasks = [f"{MODELS}/{task}" for task in _names(files, MODELS)]
+    configs = [f"{task}/{cell}/config.json" for task in tasks for cell in _names(files, task)]
+    return found + [path for path in configs if files.isfile(path)]
+
+
+def _refuse_stale(repo: Any, revision: str) -> None:
+    """Refuse scores of MAD that were made of something else than what now stands in the lock file.
+
+    An experiment may have run up to the training only; its scores are then those of the commit it began from.
+    """
+    outs = {out.def_path: out.hash_info for out in repo.index.outs}
+    for stage in repo.index.stages:
+        if not any(out.def_path.startswith(f"{EVALUATED}/mad/") for out in stage.outs):
+            continue
+        for dep in stage.deps:
+            made = outs.get(dep.def_path)
+            if made and dep.hash_info and dep.hash_info != made:
+                raise VldistillError(
+                    f"revision {revision!r}: {stage.name} was made of another {dep.def_path} than the one beside it. "
+                    "Run the experiment again, with the targets evaluate_mad_score@TASK"
+                )
+
+
+def _names(files: Any, folder: str) -> list[str]:
+    """The names in a folder, none where it is not there."""
+    return sorted(Path(path).name for path in files.ls(folder, detail=False)) if files.isdir(folder) else []

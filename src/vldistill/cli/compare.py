@@ -76,12 +76,28 @@ def load(root: Path, names: tuple[str, ...], folder: Path) -> list[Scores]:
     """
     from vldistill.compare.scores import open_scores
 
+    return [open_scores(name, *found) for name, found in located(root, names, folder, "scores").items()]
+
+
+def located(root: Path, names: tuple[str, ...], folder: Path, what: str) -> dict[str, tuple[Path, str]]:
+    """Where the results of each revision are, and its commit (none of a folder).
+
+    Args:
+        root: the project.
+        names: revisions of git, experiments of DVC, `workspace`, or folders of other checkouts.
+        folder: where those of git and DVC are exported.
+        what: `scores` or `trials`, the files that are exported.
+
+    Raises:
+        InputError: a name stands twice.
+        VldistillError: git and DVC know no such revision, or its results are in no cache or remote.
+    """
     if len(set(names)) < len(names):
         raise InputError(f"a revision is named twice: {', '.join(names)}", action="Name each once")
     exported = [name for name in names if name != WORKSPACE and not has_results(Path(name))]
-    answer = ask(root, "scores", str(folder), *exported) if exported else {}
+    answer = ask(root, what, str(folder), *exported) if exported else {}
     there = {name: (Path(found["folder"]), found["commit"]) for name, found in answer.items()}
-    return [open_scores(name, *there.get(name, (root if name == WORKSPACE else Path(name), ""))) for name in names]
+    return {name: there.get(name, (root if name == WORKSPACE else Path(name), "")) for name in names}
 
 
 def has_results(folder: Path) -> bool:

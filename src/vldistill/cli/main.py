@@ -33,6 +33,7 @@ UTILITIES = {
     "preset": "Show or apply a preset to params.yaml.",
     "reproduce": "Compare the headline numbers with the tracked reference.",
     "score": "Score caption or VQA result files.",
+    "tuning": "Show the trials of a sweep and what each criterion chooses.",
     "sync": "Make Snakemake and DVC agree on what is done.",
 }
 
