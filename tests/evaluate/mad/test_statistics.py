@@ -182,3 +182,16 @@ def test_a_hundred_comparisons_take_seconds():
     made = differences(found, ["snli_ve", "vcr", "vqa"], Draw())
     assert len(made) > 100
     assert time.process_time() - started < 20
+
+
+def test_arms_tuned_on_dev_are_compared_with_one_another_only():
+    arms = {**WELL, "baseline_dev_tuned": {"test": 0.52, "hard": 0.3}, "mad_dev_tuned": {"test": 0.75, "hard": 0.5}}
+    on_dev = {"baseline": "baseline_dev_tuned", "nkd": "nkd", "mad": "mad_dev_tuned"}
+    found = differences(results(arms), ["snli_ve"], DRAW, on_dev)
+    assert find(found, "on_dev", TEST, "mad_dev_tuned", "baseline_dev_tuned").value == pytest.approx(23, abs=4)
+    assert find(found, "on_dev", TEST, "nkd", "baseline_dev_tuned").value == pytest.approx(3, abs=3)
+    assert not [one for one in found if one.family == "arms" and "dev_tuned" in one.arm + one.other]
+    plain = differences(results(WELL), ["snli_ve"], DRAW)
+    assert [one for one in found if one.family != "on_dev"] == plain
+    # dev chooses nothing else: these are the headline's differences, and stand there
+    assert differences(results(WELL), ["snli_ve"], DRAW, {arm: arm for arm in ("baseline", "nkd", "mad")}) == plain

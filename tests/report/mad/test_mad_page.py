@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.evaluate.mad.results import results
 from tests.report.browser import EXECUTABLE, Browser
-from vldistill import layout
+from vldistill import layout, report
 from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import summarise
-from vldistill.evaluate.mad.tables import read_results
+from vldistill.evaluate.mad.tables import Results, read_results
 from vldistill.params import Params
-from vldistill.report.mad import gallery, tables
+from vldistill.presets import render
+from vldistill.report.mad import gallery, names, tables
 from vldistill.report.mad.found import Found, metrics, read
 from vldistill.report.mad.part import SECTIONS
 
@@ -129,3 +132,42 @@ def test_the_page_opens_cleanly(both: Path, width: int) -> None:
         requests = {event["request"]["url"] for event in browser.of("Network.requestWillBeSent")}
         assert {url for url in requests if not url.startswith("data:")} == {page.resolve().as_uri()}
         assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
+
+
+def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params: Params) -> None:
+    rates = {"baseline": {"test": 0.5}, "nkd": {"test": 0.52}, "mad": {"test": 0.6}, "mad_dev_tuned": {"test": 0.65}}
+    on_dev = {"baseline": "baseline", "mad": "mad_dev_tuned"}
+    scores = results(rates, fractions=(10, 25))
+    scores = Results({key: items for key, items in scores._files.items() if key[2:4] != ("mad_dev_tuned", 25)})
+    made = summarise(scores, ["snli_ve"], Draw(200), on_dev)
+    table = tables.accuracy(made, "snli_ve", on_dev)
+    assert dict(table.columns)["on_dev"] == "tuned on dev\u2021"
+    shown = {(row["fraction"].text, row["arm"].text): row["on_dev"] for row in table.rows}
+    assert {place: cell.shown for place, cell in shown.items() if cell.number is None} == {
+        ("10 %", "fine-tuning (baseline)"): "the same",
+        ("25 %", "fine-tuning (baseline)"): "the same",
+        ("10 %", "naive distillation"): "\u2013",
+        ("25 %", "naive distillation"): "\u2013",
+        ("25 %", "MAD"): "not run",
+    }
+    tuned = next(one for one in made.means if one.arm == "mad_dev_tuned" and one.place.subset == "test")
+    assert shown["10 %", "MAD"].number == tuned.value
+    assert any("\u2021: settings chosen by accuracy on the whole dev set" in note for note in table.notes)
+    assert names.arm("mad_dev_tuned") == "MAD, tuned on dev\u2021"
+    gains = tables.gains(made, "on_dev", "title", 0.95)
+    assert {row["arm"].text for row in gains.rows} == {"MAD, tuned on dev\u2021"}
+    assert all("\u2021" not in note for note in tables.accuracy(found.summary, "snli_ve", {}).notes)
+
+
+def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Params) -> None:
+    root = tmp_path / "tuned"
+    shutil.copytree(both, root)
+    params = both_params.model_copy(deep=True)
+    tree = params.model_dump(mode="json")
+    tree["distill"]["mad"]["sweep"]["on_dev"] = {arm: arm for arm in ("baseline", "nkd", "mad")}
+    params = Params.model_validate(tree)
+    (root / layout.PARAMS).write_text(render(params), encoding="utf-8")
+    report.run(params, root)
+    html = (layout.report(root) / "index.html").read_text(encoding="utf-8")
+    assert "tuned on dev\u2021" in html and html.count(">the same<") > 3
+    assert "tuned on dev" not in (layout.report(both) / "index.html").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ and order; what comes out is conditional on one world and one teacher. Accuracie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vldistill.evaluate.mad.data import BLIND, REFERENCES
 from vldistill.evaluate.mad.tables import Place, Results, Table
+from vldistill.params.mad import ON_DEV
 from vldistill.stats import RESAMPLES, Paired, Shift, above_line, holm, paired_difference, seed_interval
 
 BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"
@@ -64,7 +65,7 @@ EFFECTS = (
 """Arm, its control, and what the difference is the effect of."""
 ARMS_OF_EFFECTS = {arm for pair in EFFECTS for arm in pair[:2]}
 
-Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more"]
+Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 
 
 @dataclass(frozen=True)
@@ -187,16 +188,29 @@ def _mean(results: Results, place: Place, arm: str, draw: Draw) -> Mean:
     return Mean(place, arm, over_seeds.mean, low, high, both.low, both.high, len(table.seeds), both.n, table.items)
 
 
-def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Difference]:
+def differences(
+    results: Results, tasks: Sequence[str], draw: Draw, on_dev: Mapping[str, str] | None = None
+) -> list[Difference]:
     """Every comparison that is made, with p corrected within its family.
 
     - gain: MAD minus baseline at the chief places; over_naive: MAD minus naive distillation there.
     - blind: MAD minus the classifier that sees no image, at the chief places that are not shifted. Under shift such a
       classifier is weak by construction.
     - effects: every part of MAD against its control (`EFFECTS`), at the chief places.
-    - arms: every other arm minus the baseline, at the chief places; references are no arms.
+    - arms: every other arm minus the baseline, at the chief places; references and arms tuned on dev are none of them.
+    - on_dev: arms minus baseline at the chief places, both with the settings that dev chooses.
     - more: MAD minus baseline at all other places.
+
+    Args:
+        results: per-item scores.
+        tasks: in the order they are to be shown.
+        draw: how intervals are drawn.
+        on_dev: arm -> the arm with the settings that dev chooses (`distill.mad.sweep.on_dev`).
     """
+    tuned = dict(on_dev or {})
+    base = tuned.get(BASELINE)
+    # where dev chooses nothing else for both, the difference is the headline's
+    pairs = [(own, base) for arm, own in tuned.items() if base and arm != BASELINE and (arm, BASELINE) != (own, base)]
     asked: list[tuple[Family, Place, str, str, str]] = []
     for place in places(results, tasks):
         arms = results.arms(place)
@@ -208,7 +222,9 @@ def differences(results: Results, tasks: Sequence[str], draw: Draw) -> list[Diff
         if place.subset != SHIFTED[place.task]:
             asked.append(("blind", place, METHOD_ARM, BLIND, ""))
         asked += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
-        asked += [("arms", place, arm, BASELINE, "") for arm in arms if arm not in (METHOD_ARM, BASELINE, *REFERENCES)]
+        others = [arm for arm in arms if arm not in (METHOD_ARM, BASELINE, *REFERENCES) and not arm.endswith(ON_DEV)]
+        asked += [("arms", place, arm, BASELINE, "") for arm in others]
+        asked += [("on_dev", place, arm, other, "") for arm, other in pairs]
     found = [made for one in asked if (made := _difference(results, *one, draw)) is not None]
     corrected: dict[int, float] = {}
     for family in {made.family for made in found}:

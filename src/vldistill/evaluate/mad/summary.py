@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vldistill.evaluate.mad.bars import Bar, bars
@@ -42,17 +42,20 @@ class Summary:
     doubts: list[str]
 
 
-def summarise(results: Results, tasks: Sequence[str], draw: Draw | None = None) -> Summary:
+def summarise(
+    results: Results, tasks: Sequence[str], draw: Draw | None = None, on_dev: Mapping[str, str] | None = None
+) -> Summary:
     """All statistics of ``tasks``; deterministic.
 
     Args:
         results: per-item scores (`read_results`).
         tasks: in the order they are to be shown.
         draw: resamples and level; the default is 10,000 and 0.95.
+        on_dev: arm -> the arm with the settings that dev chooses.
     """
     draw = draw or Draw()
     made = means(results, places(results, tasks), draw)
-    compared = differences(results, tasks, draw)
+    compared = differences(results, tasks, draw, on_dev)
     lines = matched(results, tasks, draw)
     gap = gap_curve(results, tasks, draw)
     asked = bars(compared, lines, gap, level=draw.level)

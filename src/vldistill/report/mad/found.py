@@ -51,7 +51,8 @@ def read(params: Params, root: Path) -> Found | None:
     tasks, absent = scored_tasks(params, root)
     options = params.evaluate.mad
     results = read_results(root, tasks)
-    summary = summarise(results, tasks, Draw(options.resamples, options.level))
+    draw = Draw(options.resamples, options.level)
+    summary = summarise(results, tasks, draw, params.distill.mad.sweep.on_dev)
     return Found(tasks, absent, [cell for cell in cells if cell.task in tasks], results, summary)
 
 

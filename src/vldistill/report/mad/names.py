@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vldistill.evaluate.mad.statistics import CHIEF
+from vldistill.params.mad import ON_DEV
 from vldistill.report.names import words
 
 TASKS = {"snli_ve": "SNLI-VE", "vcr": "VCR", "vqa": "VQA, re-split by priors"}
@@ -64,7 +65,9 @@ def subset(name: str) -> str:
 
 
 def arm(name: str) -> str:
-    """An arm's name for readers; those of the gap-size curve tell how much their student had not seen."""
+    """An arm's name for readers; it tells how much its student had not seen, and whether dev chose its settings."""
+    if name.endswith(ON_DEV):
+        return f"{arm(name.removesuffix(ON_DEV))}, tuned on dev\u2021"
     method, gap, share = name.partition("_gap")
     if gap and share.isdigit():
         return f"{ARMS.get(method, method)}, {share} % unseen"

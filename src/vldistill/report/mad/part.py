@@ -103,6 +103,7 @@ def build(
         InputError: a cell has no weights, or what an example is made of is missing or broken.
     """
     summary, level = found.summary, params.evaluate.mad.level
+    on_dev = params.distill.mad.sweep.on_dev
     made = [
         tables.bars(summary.bars),
         tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
@@ -113,6 +114,7 @@ def build(
         tables.controls(summary, level),
         tables.gains(summary, "blind", "MAD minus a classifier that sees no image, points", level),
         tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
+        tables.gains(summary, "on_dev", "Arms minus baseline, both tuned on dev\u2021, points", level),
         tables.gap(summary),
         origin.papers(reported, found, comparable=comparable),
         tables.everything(summary),
@@ -121,7 +123,7 @@ def build(
     parts = [
         TaskPart(names.task(task), charts.accuracy(summary, task), table)
         for task in found.tasks
-        if (table := tables.accuracy(summary, task)).rows
+        if (table := tables.accuracy(summary, task, on_dev)).rows
     ]
     galleries = gallery.galleries(params, root, found)
     return MadPart(

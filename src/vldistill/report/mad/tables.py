@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from vldistill.evaluate.mad.bars import Bar
 from vldistill.evaluate.mad.data import REFERENCES
@@ -41,9 +42,22 @@ CORRECTED = (
 )
 
 
-def accuracy(summary: Summary, task: str) -> Table:
-    """What the main arms score on the unchanged test items of a task, and what they gain over the baseline."""
+ON_DEV_NOTE = (
+    "\u2021: settings chosen by accuracy on the whole dev set, more labels than a small training subset has: not the "
+    "headline, whose settings are chosen inside the training subset (docs/tuning.md)."
+)
+
+
+def accuracy(summary: Summary, task: str, on_dev: Mapping[str, str]) -> Table:
+    """What the main arms score on the unchanged test items of a task, and what they gain over the baseline.
+
+    Args:
+        summary: all statistics.
+        task: whose items.
+        on_dev: arm -> the arm with the settings that dev chooses; their scores make a marked column.
+    """
     rows, gains = [], _against_baseline(summary)
+    tuned = {(mean.place.fraction, mean.arm): mean for mean in _means(summary, task, [*on_dev.values()])}
     for mean in _means(summary, task, MAIN):
         gain = gains.get((task, mean.place.fraction, mean.arm))
         rows.append(
@@ -51,6 +65,7 @@ def accuracy(summary: Summary, task: str) -> Table:
                 "fraction": Cell(f"{mean.place.fraction} %"),
                 "arm": Cell(names.arm(mean.arm)),
                 "value": _spread(mean),
+                **({"on_dev": _on_dev(mean, on_dev, tuned)} if on_dev else {}),
                 "over": _difference(gain) if gain else Cell(),
                 **(_ends(gain) if gain else {}),
                 **_counts(mean),
@@ -59,12 +74,35 @@ def accuracy(summary: Summary, task: str) -> Table:
     return Table(
         f"mad_{task}",
         f"{names.chief_label(task)} on the evaluated items, percent",
-        [("fraction", "training data"), ("arm", "arm"), ("value", "score"), ("over", "minus baseline"), *ENDS, *COUNTS],
+        [
+            ("fraction", "training data"),
+            ("arm", "arm"),
+            ("value", "score"),
+            ("over", "minus baseline"),
+            *ENDS,
+            *([("on_dev", "tuned on dev\u2021")] if on_dev else []),
+            *COUNTS,
+        ],
         rows,
         head=("fraction", "arm"),
-        notes=(SPREAD, "from, to: interval of the paired difference to the baseline, not corrected."),
+        notes=(
+            SPREAD,
+            "from, to: interval of the paired difference to the baseline, not corrected.",
+            *([f"{ON_DEV_NOTE} the same: both choose the same settings."] if on_dev else []),
+        ),
         emphasised=_of_method(rows),
     )
+
+
+def _on_dev(mean: Mean, on_dev: Mapping[str, str], tuned: Mapping[tuple[int, str], Mean]) -> Cell:
+    """The score of an arm with the settings that dev chooses."""
+    own = on_dev.get(mean.arm)
+    if own is None:
+        return Cell()
+    if own == mean.arm:
+        return Cell("the same")
+    found = tuned.get((mean.place.fraction, own))
+    return replace(_spread(found), tone="faint") if found else Cell("not run")
 
 
 def _against_baseline(summary: Summary) -> dict[tuple[str, int, str], Difference]:
@@ -149,7 +187,7 @@ def gains(summary: Summary, family: Family, title: str, level: float) -> Table:
             "fraction": Cell(f"{one.place.fraction} %"),
             "subset": Cell(names.subset(one.place.subset)),
             **({"metric": Cell(names.metric(one.place.metric))} if family == "more" else {}),
-            **({"arm": Cell(names.arm(one.arm))} if family == "arms" else {}),
+            **({"arm": Cell(names.arm(one.arm))} if family in ARM_FAMILIES else {}),
             "value": _difference(one),
             **_ends(one),
             "holm": _p(one.holm),
@@ -160,11 +198,14 @@ def gains(summary: Summary, family: Family, title: str, level: float) -> Table:
     ]
     columns = [("task", "task"), ("fraction", "training data"), ("subset", "items")]
     columns += [("metric", "metric")] if family == "more" else []
-    columns += [("arm", "arm")] if family == "arms" else []
+    columns += [("arm", "arm")] if family in ARM_FAMILIES else []
     columns += [("value", "difference"), *ENDS, ("holm", "p"), ("shown", "above 0"), *OUTCOMES]
-    return Table(f"mad_{family}", title, columns, rows, ("task",), (CORRECTED,))
+    marked = (ON_DEV_NOTE,) if family == "on_dev" else ()
+    return Table(f"mad_{family}", title, columns, rows, ("task",), (CORRECTED, *marked))
 
 
+ARM_FAMILIES = ("arms", "on_dev")
+"""Families of differences that are not MAD's alone."""
 OUTCOMES = [("wins", "items won"), ("losses", "lost"), ("n", "n"), ("seeds", "seeds")]
 
 
