@@ -97,6 +97,11 @@ class MadOptions(Section):
         description="Whose state is drawn to a teacher's vector: `cls` the [CLS] state, `selected` the text token and "
         "the region that fit the other modality best (TS), `both`; `random` and `argmin` ones are controls.",
     )
+    scope: Literal["part", "whole"] = Field(
+        "part",
+        description="What the state of a chosen token or region is drawn to: the teacher's vector of that word or "
+        "region alone (`part`), or of the whole text or image (`whole`), which [CLS] is drawn to in any case.",
+    )
     distance: Literal["l1", "mse", "cos"] = Field("cos", description="Distance D of unit vectors.")
     projections: Projections = Field(default_factory=Projections, description="The heads P.")
     confidence: Confidence = Field(default_factory=Confidence, description="Weights of instances (CW).")

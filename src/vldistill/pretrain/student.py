@@ -100,9 +100,10 @@ def ground(
         negatives=Negatives(phrases.texts, phrases.said),
     )
     fit, dev = cut(phrases, settings.held_out)
-    module = Grounding(student)
+    module = Grounding(student, corpus.tokens.ids.unique())
     metrics = train(GroundingTask(module, corpus, fit, settings), settings.training, run)
     module.cpu().eval()
+    start_unmet(student, module.unmet)
     # what it was kept from is told, so that others can find the phrases that it knows
     student.facts.update(source="train", seen=[], withheld=sorted(withheld))
     student.save(folder)
@@ -126,6 +127,13 @@ def standardise(student: SingleStream, regions: Regions) -> None:
     linear = student.img_embeddings.img_linear
     linear.weight.div_(std)
     linear.bias.sub_(linear.weight @ mean)
+
+
+@torch.no_grad()
+def start_unmet(student: SingleStream, unmet: torch.Tensor) -> None:
+    """Let the embeddings of tokens that were never met start where [UNK]'s is."""
+    table = student.embeddings.word_embeddings.weight
+    table[unmet] = table[student.tokenizer.unknown].clone()
 
 
 def collect(

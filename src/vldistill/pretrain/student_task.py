@@ -70,19 +70,28 @@ class Grounding(nn.Module):
     """A student with the heads of pre-training.
 
     The MLM head is BERT's: transform, norm, and the word embeddings as output weights.
+
+    Args:
+        student: learns.
+        met: tokens that are predicted, those of the phrases. Others would only be pushed away, all to one place far
+            from where words are, and a student that meets them later could not tell them apart.
     """
 
-    def __init__(self, student: SingleStream) -> None:
+    unmet: Tensor
+
+    def __init__(self, student: SingleStream, met: Tensor) -> None:
         super().__init__()
         self.student = student
         width = student.width
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.bias = nn.Parameter(torch.zeros(student.config.vocabulary))
         self.match = nn.Linear(width, 1)
+        self.register_buffer("unmet", torch.ones(student.config.vocabulary, dtype=torch.bool).index_fill(0, met, False))
 
     def words(self, states: Tensor) -> Tensor:
         """Logits [n, vocabulary] of states [n, D]."""
-        return functional.linear(self.transform(states), self.student.embeddings.word_embeddings.weight, self.bias)
+        table = self.student.embeddings.word_embeddings.weight
+        return functional.linear(self.transform(states), table, self.bias.masked_fill(self.unmet, float("-inf")))
 
     def matching(self, cls: Tensor) -> Tensor:
         """s [B] of h_0 [B, D]."""
@@ -135,12 +144,24 @@ class GroundingTask:
         focused = np.concatenate([focused[:count], focused[:count], focused])
         phrase, image, region = torch.from_numpy(rows).T
         batch = self._corpus.batch(phrase, image, region, torch.from_numpy(focused))
-        return {**batch, **self._masked(batch, 2 * count, rng), "pairs": count}
+        batch |= self._masked(batch, 2 * count, rng)
+        return {**batch, "ids": self._unknown(batch, count, rng), "pairs": count}
 
     def _negative(self, phrase: int, image: int, rng: np.random.Generator) -> int:
         negatives = self._corpus.negatives
         found = negatives.hard(phrase, image, rng) if rng.random() < self._settings.hard else None
         return negatives.random(image, rng) if found is None else found
+
+    def _unknown(self, batch: dict[str, Any], pairs: int, rng: np.random.Generator) -> Tensor:
+        """Ids with [UNK] in place of some words; never of those by which a negative differs from its phrase."""
+        ids = batch["ids"].numpy().copy()
+        last = batch["text_mask"].sum(dim=1).numpy() - 1
+        hidden = rng.random(ids.shape) < self._settings.unknown
+        hidden &= (np.arange(ids.shape[1]) < last[:, None]) & (ids != self.module.student.tokenizer.mask)
+        hidden[:, 0] = False
+        hidden[: 2 * pairs] &= np.tile(ids[:pairs] == ids[pairs : 2 * pairs], (2, 1))
+        ids[hidden] = self.module.student.tokenizer.unknown
+        return torch.from_numpy(ids)
 
     def _masked(self, batch: dict[str, Any], first: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Ids with [MASK] in the rows from ``first`` on, at least one in each, and what stood there."""

@@ -12,7 +12,7 @@ distillation adaptive is all that is known of this stage: it is our reconstructi
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import Items
-from vldistill.distill.mad.lookup import changed
-from vldistill.distill.mad.targets import Vectors
+from vldistill.distill.mad.lookup import Table, changed
+from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, Vectors
 from vldistill.params.mad import Adaptation
 from vldistill.records import LABELS
 
@@ -47,8 +47,8 @@ class Adapter(nn.Module):
         return functional.normalize(vectors + self.text(vectors), dim=-1)
 
 
-def adapted(vectors: Vectors, items: Items, inputs: Inputs, options: Adaptation, seed: int) -> Vectors:
-    """CLIP's vectors of images and texts after the first stage; all else as it was.
+def fitted_adapter(vectors: Vectors, items: Items, inputs: Inputs, options: Adaptation, seed: int) -> Adapter:
+    """The first stage.
 
     Args:
         vectors, items, inputs: of the training subset.
@@ -66,9 +66,16 @@ def adapted(vectors: Vectors, items: Items, inputs: Inputs, options: Adaptation,
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    with torch.no_grad():
-        image = adapter.images(vectors.image)
-        return replace(vectors, image=image, text=changed(adapter.texts, image.shape[1:], vectors.text))
+    return adapter
+
+
+def adapted(adapter: Adapter, target: Mapping[str, Table]) -> dict[str, Table]:
+    """CLIP's vectors [N C, d] after the first stage, of wholes or of parts; all else as it was."""
+    change = {CLIP_IMAGE: adapter.images, CLIP_TEXT: adapter.texts}
+    return {
+        teacher: changed(change[teacher], table.shape[1:], table) if teacher in change else table
+        for teacher, table in target.items()
+    }
 
 
 def contrastive_loss(

@@ -16,7 +16,7 @@ from torch import Tensor
 from vldistill import runs
 from vldistill.cells import MadCell
 from vldistill.distill.folders import MODEL, Meter, save_whole
-from vldistill.distill.mad.adapt import adapted
+from vldistill.distill.mad.adapt import adapted, fitted_adapter
 from vldistill.distill.mad.confidence import teacher_confidence
 from vldistill.distill.mad.data import boxes_of, load_subset, pictures_of, store_of
 from vldistill.distill.mad.inputs import Inputs, Pictures, make_inputs
@@ -45,7 +45,7 @@ from vldistill.distill.mad.projections import (
     used_maps,
 )
 from vldistill.distill.mad.scores import accuracy, item_scores
-from vldistill.distill.mad.targets import Picks, Vectors, of_teacher, pick, teacher_vectors
+from vldistill.distill.mad.targets import Picks, Vectors, of_parts, of_teacher, pick, teacher_vectors
 from vldistill.distill.mad.task import WEIGHT, MadTask, Teaching
 from vldistill.errors import InputError
 from vldistill.features.store import Store, check_fingerprint
@@ -262,15 +262,20 @@ def teach(
     """
     teachers = tuple(teachers_of(options))
     if sources.texts is None or not (teachers or options.projected_input):
-        return Teaching({}, (), {}, None, {}, {})
+        return Teaching({}, {}, (), {}, None, {}, {})
     vectors = teacher_vectors(items, seen, sources.pictures.features, sources.texts, sources.language_model)
-    given = vectors
+    target, parts = of_teacher(vectors, seen), {}
+    picks = _picks(items, seen, vectors, sources.texts, options, seed) if teachers else None
+    if picks is not None and options.scope == "part":
+        parts = of_parts(picks, vectors, seen, sources.texts, sources.language_model)
     if teachers and options.adapt.steps:
-        given = adapted(vectors, items, seen, options.adapt, seed)
-    target = dict(of_teacher(given, seen))
+        adapter = fitted_adapter(vectors, items, seen, options.adapt, seed)
+        target, parts = adapted(adapter, target), adapted(adapter, parts)
     if options.shuffle_targets:
         order = torch.from_numpy(np.random.default_rng([seed, SHUFFLE]).permutation(len(items)))
-        target = {name: taken(of_name, seen.rows(order)) for name, of_name in target.items()}
+        target, parts = (
+            {name: taken(table, seen.rows(order)) for name, table in taught.items()} for taught in (target, parts)
+        )
     confidence: dict[str, Tensor] = {}
     if teachers and options.confidence.kind not in ("constant", "equal_mean"):
         # the head judges by the teacher's own vectors: those of the first stage have seen the labels
@@ -282,9 +287,10 @@ def teach(
         used = {name: maps[name] for name in names}
     return Teaching(
         target=target,
+        parts=parts,
         teachers=teachers,
         maps=used,
-        picks=_picks(items, seen, vectors, sources.texts, options, seed) if teachers else None,
+        picks=picks,
         confidence=confidence,
         constant={name: (constant or {}).get(name, options.confidence.value) for name in teachers},
     )

@@ -1,11 +1,13 @@
 """The losses of MAD, one function each.
 
 Student: last-layer states h_0 = [CLS], h_1..n text, r_0..K regions. Frozen teachers m: z_m of unit length (t and u of
-CLIP's text and image encoder, l of a language model). P: affine heads of training only. D: a distance of unit vectors.
+CLIP's text and image encoder, l of a language model); t_k and u_j are their vectors of the chosen word and region alone
+(`scope` part; with `whole`, t and u stand there as well). P: affine heads of training only. D: a distance of unit
+vectors.
 
     task        cross-entropy (SNLI-VE over labels, VCR over choices); VQA: binary cross-entropy, summed over answers
     nKD         L_m = mean_i w_mi D(P_m h_0, z_m)
-    TS          L_t = mean_i w_ti D(P_t h_k*, t),  L_u = mean_i w_ui D(P_u r_j*, u),  L_l as L_t
+    TS          L_t = mean_i w_ti D(P_t h_k*, t_k*),  L_u = mean_i w_ui D(P_u r_j*, u_j*),  L_l as L_t
     CW          w_m = stop_grad(clip(p_m(y|x) / p_S(y|x), 0, w_max)), or p_m, or 1[p_m > p_S], or a constant
     MAD         task + lambda sum_m lambda_m L_m with TS and CW
 
@@ -72,18 +74,22 @@ def projected(state: Tensor, matrix: Tensor) -> Tensor:
 
 
 def distillation(
-    states: Mapping[str, Tensor], matrices: Mapping[str, Tensor], target: Tensor, weight: Tensor, kind: str
+    states: Mapping[str, Tensor],
+    matrices: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    weight: Tensor,
+    kind: str,
 ) -> Tensor:
     """L_m: the weighted mean distance of one teacher's vectors to the student's projected states.
 
     Args:
         states: place -> states [B, D]; the mean over several places is taken.
         matrices: place -> P [D + 1, d].
-        target: z_m [B, d].
+        targets: place -> z_m [B, d].
         weight: w_m [B], without gradient.
         kind: the distance.
     """
-    found = [distance(projected(state, matrices[place]), target, kind) for place, state in states.items()]
+    found = [distance(projected(state, matrices[place]), targets[place], kind) for place, state in states.items()]
     return (weight * torch.stack(found).mean(dim=0)).mean()
 
 

@@ -30,7 +30,8 @@ from vldistill.distill.mad.targets import (
     CLIP_IMAGE,
     CLIP_TEXT,
     LANGUAGE_MODEL,
-    Vectors,
+    Picks,
+    of_parts,
     of_teacher,
     pick,
     teacher_vectors,
@@ -45,6 +46,7 @@ from vldistill.params.mad import Projections as Options
 from vldistill.records import PhraseRecord, RegionsRecord
 
 AT_ONCE = 256
+CLS = "cls"
 INPUT_TEXT, INPUT_IMAGE = "input.text", "input.image"
 WORDS = "words.text"
 LEAST_WORDS = 8
@@ -53,7 +55,12 @@ LEAST_WORDS = 8
 def places_of(teacher: str, target: str) -> tuple[str, ...]:
     """Where a teacher's vector is imposed: on h_0, or on the chosen token (text) or region (image), or on both."""
     own = "region" if teacher == CLIP_IMAGE else "token"
-    return {"cls": ("cls",), "both": ("cls", own)}.get(target, (own,))
+    return {"cls": (CLS,), "both": (CLS, own)}.get(target, (own,))
+
+
+def map_name(teacher: str, place: str, scope: str) -> str:
+    """The map from a state to a teacher's vector, of the whole or of the part itself; [CLS] has no part."""
+    return f"{teacher}.{place}" + (".part" if scope == "part" and place != CLS else "")
 
 
 def phrase_items(
@@ -112,18 +119,24 @@ def fit(
     """
     inputs = make_inputs(items, student, pictures)
     vectors = teacher_vectors(items, inputs, pictures.features, texts, language_model)
-    states = _states(student, items, inputs, vectors, texts)
+    best = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0))
+    states = _states(student, items, inputs, best)
     target = of_teacher(vectors, inputs)
     maps = {
         f"{teacher}.{place}": ridge(states[place], whole(target[teacher]), options.alpha)
         for teacher in target
         for place in places_of(teacher, "both")
     }
+    # single words and regions: any, for a map that knew only the best would not know what the others are
+    picked = pick(items, inputs, vectors, texts, "random", np.random.default_rng(0))
+    states, parts = _states(student, items, inputs, picked), of_parts(picked, vectors, inputs, texts, language_model)
+    for teacher, of_part in parts.items():
+        [place] = places_of(teacher, "selected")
+        maps[map_name(teacher, place, "part")] = ridge(states[place], whole(of_part), options.alpha)
     if isinstance(inputs.seen, StoredRegions):
-        picked = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0))
         shown = whole(inputs.seen.features).float()
         maps[INPUT_IMAGE] = ridge(whole(vectors.regions)[inputs.mask], shown[inputs.mask], options.alpha)
-        maps[INPUT_TEXT] = ridge(whole(vectors.text), shown[inputs.image, picked.region], options.alpha)
+        maps[INPUT_TEXT] = ridge(whole(vectors.text), shown[inputs.image, best.region], options.alpha)
     if hasattr(student, "embeddings"):
         maps |= _of_words(student, items, texts, options.alpha)
     return maps
@@ -145,7 +158,9 @@ def ridge(inputs: Tensor, outputs: Tensor, alpha: float) -> Tensor:
 
 def used_maps(options: MadOptions, teachers: Collection[str]) -> list[str]:
     """Names of the maps that distillation needs from `teachers`."""
-    return [f"{teacher}.{place}" for teacher in teachers for place in places_of(teacher, options.target)]
+    return [
+        map_name(teacher, place, options.scope) for teacher in teachers for place in places_of(teacher, options.target)
+    ]
 
 
 def random_maps(names: Sequence[str], width: int, widths: Mapping[str, int]) -> dict[str, Tensor]:
@@ -171,9 +186,8 @@ def teachers_of(options: MadOptions) -> list[str]:
     return [name for name in (CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL) if weights[name]]
 
 
-def _states(student: Student, items: Items, inputs: Inputs, vectors: Vectors, texts: Store) -> dict[str, Tensor]:
+def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> dict[str, Tensor]:
     """Place -> states [N, D] of all items."""
-    picked = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0))
     parts: dict[str, list[Tensor]] = {"cls": [], "token": [], "region": []}
     device = next(student.parameters()).device
     for rows in torch.arange(len(items)).split(AT_ONCE):

@@ -5,14 +5,17 @@ With u = CLIP's vector of the whole image and t of the text, both of unit length
     k* = argmax_k cos(CLIP_text(word_k), u)          over the content words of the judged text
     j* = argmax_j cos(CLIP_image(region_j), t)       over the image's regions, the whole one included
 
+The states of token and region are drawn to the teachers' vectors of that word, CLIP_text(word_k*), and of that region,
+CLIP_image(region_j*); or, as a variant, to those of the whole text and image.
+
 "Adaptively selected tokens per instance" is CLIP-TD's wording (arXiv 2201.05729); the two equations are our
-reconstruction, and so are the choice of content words (`vldistill.distill.mad.words`) and a word's first token as its
-state. The controls take the argmin, or draw words and regions at random.
+reconstruction, and so are what the states are drawn to, the choice of content words (`vldistill.distill.mad.words`) and
+a word's first token as its state. The controls take the argmin, or draw words and regions at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +25,7 @@ from torch import Tensor
 
 from vldistill.distill.mad.inputs import REGION_POOLED, Inputs
 from vldistill.distill.mad.items import Items
-from vldistill.distill.mad.lookup import AT_ONCE, Table, firsts, stored, taken, unit_rows
+from vldistill.distill.mad.lookup import AT_ONCE, Table, changed, firsts, stored, taken, unit_rows
 from vldistill.distill.mad.words import is_content
 from vldistill.features.sentences import bare
 from vldistill.features.store import Store, sentence_key
@@ -57,10 +60,12 @@ class Picks:
     Attributes:
         token: [N C] place among the text states h_1..n, from 0.
         region: [N C] place among the regions r_0..K.
+        words: the word that the token begins, of each text.
     """
 
     token: Tensor
     region: Tensor
+    words: list[str]
 
 
 def teacher_vectors(
@@ -112,9 +117,11 @@ def pick(
     flat = [word for found in words for word, _ in found]
     of_words = _dots(text_vectors(flat, texts), vectors.image, images.repeat_interleave(counts))
     columns = torch.tensor([column for found in words for _, column in found], dtype=torch.long)
+    best = _best_of_runs(_ranked(of_words, how, rng), counts)
     return Picks(
-        token=columns[_best_of_runs(_ranked(of_words, how, rng), counts)],
+        token=columns[best],
         region=_region_scores(vectors, inputs, images, how, rng).argmax(dim=1),
+        words=[flat[place] for place in best.tolist()],
     )
 
 
@@ -177,7 +184,29 @@ def _best_of_runs(scores: Tensor, counts: Tensor) -> Tensor:
     return padded.argmax(dim=1) + counts.cumsum(0) - counts
 
 
-def of_teacher(vectors: Vectors, inputs: Inputs) -> Mapping[str, Table]:
+def of_parts(
+    picks: Picks, vectors: Vectors, inputs: Inputs, texts: Store, language_model: Store | None
+) -> dict[str, Table]:
+    """The vector of each text's chosen word or region by itself, from each teacher [N C, .].
+
+    Args:
+        picks, vectors, inputs: of the same N items.
+        texts: CLIP's store of texts.
+        language_model: the language model's store of texts.
+    """
+    images = inputs.image.repeat_interleave(inputs.choices)
+    found = {
+        CLIP_IMAGE: changed(_row, vectors.regions.shape[2:], taken(vectors.regions, images), picks.region),
+        CLIP_TEXT: text_vectors(picks.words, texts),
+    }
+    return found if language_model is None else {**found, LANGUAGE_MODEL: text_vectors(picks.words, language_model)}
+
+
+def _row(rows: Tensor, place: Tensor) -> Tensor:
+    return rows[torch.arange(len(rows)), place]
+
+
+def of_teacher(vectors: Vectors, inputs: Inputs) -> dict[str, Table]:
     """The vector of each text from each teacher [N C, .]; the image's vector for all texts of an item."""
     found = {
         CLIP_IMAGE: taken(vectors.image, inputs.image.repeat_interleave(inputs.choices)),

@@ -21,7 +21,7 @@ from vldistill.distill.mad.losses import (
     state_at,
     task_loss,
 )
-from vldistill.distill.mad.projections import places_of
+from vldistill.distill.mad.projections import CLS, map_name, places_of
 from vldistill.distill.mad.scores import with_teacher
 from vldistill.distill.mad.targets import CLIP_IMAGE, Picks
 from vldistill.models.mad import MadModel
@@ -39,14 +39,17 @@ class Teaching:
 
     Attributes:
         target: teacher -> unit vectors [N C, .]; those of the teachers that give a target, or are seen as input.
+        parts: teacher -> unit vectors [N C, .] of the chosen word or region alone; empty where that of the whole is
+            taught everywhere.
         teachers: those that give a target.
-        maps: TEACHER.PLACE -> P.
+        maps: P by `projections.map_name`.
         picks: token and region of each text; None where [CLS] alone is taught.
         confidence: teacher -> p_m [N]; empty where the weights look at neither.
         constant: teacher -> the weight of the variants that look at neither.
     """
 
     target: Mapping[str, Table]
+    parts: Mapping[str, Table]
     teachers: tuple[str, ...]
     maps: Mapping[str, Tensor]
     picks: Picks | None
@@ -115,7 +118,9 @@ class MadTask:
             batch = with_teacher(batch, teaching.target, rows)
         batch["targets"] = self._targets[items]
         for teacher in teaching.teachers:
-            batch[f"target_{teacher}"] = teaching.target[teacher][rows]
+            for place, name in self._maps_of(teacher).items():
+                taught = teaching.target if place == CLS or not teaching.parts else teaching.parts
+                batch[name] = taught[teacher][rows]
             if teacher in teaching.confidence:
                 batch[f"confidence_{teacher}"] = teaching.confidence[teacher][items]
         if teaching.picks is not None:
@@ -138,17 +143,22 @@ class MadTask:
         choices = self._inputs.choices
         weights = {name: weight.repeat_interleave(choices) for name, weight in self._weights(scores, batch).items()}
         for teacher in self._teaching.teachers:
-            places = places_of(teacher, self._options.target)
+            maps = self._maps_of(teacher)
             picked = batch.get("region" if teacher == CLIP_IMAGE else "token", batch["targets"])
             terms[teacher] = distillation(
-                {place: state_at(states, place, picked) for place in places},
-                {place: self.module.matrix(f"{teacher}.{place}") for place in places},
-                batch[f"target_{teacher}"],
+                {place: state_at(states, place, picked) for place in maps},
+                {place: self.module.matrix(name) for place, name in maps.items()},
+                {place: batch[name] for place, name in maps.items()},
                 weights[teacher],
                 self._options.distance,
             )
             terms[WEIGHT + teacher] = weights[teacher].mean()
         return terms
+
+    def _maps_of(self, teacher: str) -> dict[str, str]:
+        """Place -> name of the map from there to the teacher's vectors."""
+        options = self._options
+        return {place: map_name(teacher, place, options.scope) for place in places_of(teacher, options.target)}
 
     def _weights(self, scores: Tensor, batch: dict[str, Any]) -> dict[str, Tensor]:
         """w_m [N] of each teacher."""
