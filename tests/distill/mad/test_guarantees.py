@@ -59,15 +59,36 @@ def test_arms_begin_with_the_same_weights_and_see_the_same_items(rendered: Path,
 def test_arms_share_projections_and_targets_but_for_their_switch(rendered: Path) -> None:
     mad, ts, cw, naive, shuffled = (prepared(rendered, arm) for arm in ("mad", "ts", "cw", "nkd", "shuffled_targets"))
     for one, other in ((mad, ts), (cw, naive)):
-        assert torch.equal(one.task.module.matrix(f"clip_text.{'token' if one is mad else 'cls'}"),
-                           other.task.module.matrix(f"clip_text.{'token' if one is mad else 'cls'}"))  # fmt: skip
+        name = "clip_text.token.part" if one is mad else "clip_text.cls"
+        assert torch.equal(one.task.module.matrix(name), other.task.module.matrix(name))
     first, second = batch_of(mad), batch_of(ts)
-    for name in ("token", "region", "target_clip_image", "target_clip_text"):
+    for name in ("token", "region", "clip_image.region.part", "clip_text.token.part"):
         assert torch.equal(first[name], second[name])
     third = batch_of(shuffled)
     assert torch.equal(first["token"], third["token"])
-    assert not torch.equal(first["target_clip_text"], third["target_clip_text"])
+    assert not torch.equal(first["clip_text.token.part"], third["clip_text.token.part"])
     assert torch.equal(batch_of(cw)["confidence_clip_text"], first["confidence_clip_text"])
+
+
+def test_a_chosen_word_is_taught_by_its_own_vector_and_in_whole_scope_by_the_texts(rendered: Path) -> None:
+    parts, whole = prepared(rendered, "mad", target="both"), prepared(rendered, "mad", target="both", scope="whole")
+    first, second = batch_of(parts), batch_of(whole)
+    assert torch.equal(first["token"], second["token"]) and torch.equal(first["region"], second["region"])
+    for name in ("clip_text.cls", "clip_image.cls"):
+        assert torch.equal(first[name], second[name])
+    assert torch.equal(second["clip_text.token"], second["clip_text.cls"])
+    assert torch.equal(second["clip_image.region"], second["clip_image.cls"])
+    # the same word in two texts has one vector; the first region is the whole image
+    picks = parts.task._teaching.picks
+    assert picks is not None
+    vectors = parts.task._teaching.parts["clip_text"][torch.arange(len(picks.words))]
+    for word in set(picks.words):
+        same = vectors[[at for at, other in enumerate(picks.words) if other == word]]
+        assert torch.equal(same, same[:1].expand_as(same))
+    wholes = first["region"] == 0
+    assert wholes.any() and not wholes.all()
+    near = (first["clip_image.region.part"] * first["clip_image.cls"]).sum(dim=1)
+    assert (near[wholes] > 0.999).all() and (near[~wholes] < 0.999).all()
 
 
 @pytest.mark.parametrize("arm", ["mad", "nkd", "mad_af", "nkd_trainable"])

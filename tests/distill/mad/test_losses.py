@@ -38,10 +38,13 @@ def test_affine_projection() -> None:
 def test_distillation_is_a_weighted_mean_over_instances_and_places() -> None:
     same = torch.cat([torch.eye(2), torch.zeros(1, 2)])
     weight = torch.tensor([0.5, 2.0])
-    one = distillation({"cls": ONE}, {"cls": same}, OTHER, weight, "cos")
+    one = distillation({"cls": ONE}, {"cls": same}, {"cls": OTHER}, weight, "cos")
     assert one.item() == pytest.approx((0.5 * 1 + 2.0 * 0) / 2)
-    both = distillation({"cls": ONE, "token": OTHER}, {"cls": same, "token": same}, OTHER, weight, "cos")
+    maps = {"cls": same, "token": same}
+    both = distillation({"cls": ONE, "token": OTHER}, maps, {"cls": OTHER, "token": OTHER}, weight, "cos")
     assert both.item() == pytest.approx(0.5 * one.item())
+    own = distillation({"cls": ONE, "token": OTHER}, maps, {"cls": ONE, "token": OTHER}, weight, "cos")
+    assert own.item() == pytest.approx(0.0)
 
 
 def test_states_are_taken_where_they_are_picked() -> None:

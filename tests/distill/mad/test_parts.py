@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vldistill.cells import MadCell
-from vldistill.distill.mad.adapt import Adapter, adapted, contrastive_loss
+from vldistill.distill.mad.adapt import Adapter, adapted, contrastive_loss, fitted_adapter
 from vldistill.distill.mad.confidence import fold_of, out_of_fold
 from vldistill.distill.mad.data import held_groups
 from vldistill.distill.mad.inputs import Inputs
@@ -125,6 +125,8 @@ def test_the_best_the_worst_and_any_word_and_region() -> None:
     draws = [picked("random", seed) for seed in range(20)]
     assert {draw[0][0] for draw in draws} == {1, 2} and {draw[1][1] for draw in draws} == {0, 1}
     assert picked("random", 3) == picked("random", 3)
+    best = pick(items, inputs, vectors, words, "selected", np.random.default_rng(0))  # type: ignore[arg-type]
+    assert best.words == ["red", "cone", "a"]
 
 
 def test_ridge_finds_the_map() -> None:
@@ -172,16 +174,18 @@ def test_adaptation_begins_at_the_teacher_and_learns_the_subset() -> None:
     draw = torch.Generator().manual_seed(0)
     image, text = (functional.normalize(torch.randn(n, 8, generator=draw), dim=-1) for n in (30, 60))
     vectors = Vectors(image, image[:, None].expand(-1, 2, -1), text, None)
-    same = adapted(vectors, items, inputs, Adaptation(steps=0), seed=0)
-    torch.testing.assert_close(same.image, image)
+    target = {"clip_image": image, "clip_text": text, "language_model": text}
+    same = adapted(fitted_adapter(vectors, items, inputs, Adaptation(steps=0), seed=0), target)
+    torch.testing.assert_close(same, target)
 
     def loss(of: Vectors) -> float:
         everything = torch.arange(60)
         return contrastive_loss(Adapter(8), of, items, inputs, everything, everything, 20.0).item()
 
-    moved = adapted(vectors, items, inputs, Adaptation(steps=60, learning_rate=0.01), seed=0)
-    assert loss(moved) < 0.7 * loss(vectors)
-    assert torch.equal(moved.regions, vectors.regions)
+    adapter = fitted_adapter(vectors, items, inputs, Adaptation(steps=60, learning_rate=0.01), seed=0)
+    moved = adapted(adapter, target)
+    assert loss(replace(vectors, image=moved["clip_image"], text=moved["clip_text"])) < 0.7 * loss(vectors)
+    assert torch.equal(moved["language_model"], text)
 
 
 def test_holdout_takes_whole_groups() -> None:
