@@ -300,7 +300,7 @@ def _picks(items: Items, seen: Inputs, vectors: Vectors, texts: Store, options: 
     if options.target == "cls":
         return None
     how = "selected" if options.target in SELECTIONS else options.target
-    return pick(items, seen, vectors, texts, how, np.random.default_rng([seed, PICK]))  # type: ignore[arg-type]
+    return pick(items, seen, vectors, texts, how, np.random.default_rng([seed, PICK]), options.tokens)  # type: ignore[arg-type]
 
 
 def _student(folder: Path, cell: MadCell) -> Student:

@@ -74,6 +74,23 @@ class Taken:
         return self._of[self._rows[rows]]
 
 
+class Grouped:
+    """Rows of another table, every ``size`` of them as one row.
+
+    Args:
+        of: the table.
+        size: of a group.
+    """
+
+    def __init__(self, of: Table, size: int) -> None:
+        self._of, self._size = of, size
+        self.shape = (of.shape[0] // size, size, *of.shape[1:])
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        """The other table's rows [..., size, *row]."""
+        return self._of[rows[..., None] * self._size + torch.arange(self._size)]
+
+
 class Changed:
     """Rows of one or several tables after a change that looks at one row of each.
 
@@ -113,6 +130,11 @@ def taken(table: Table, rows: Tensor) -> Table:
     if isinstance(table, Tensor) and held((len(rows), *table.shape[1:])):
         return table[rows]
     return Taken(table, rows)
+
+
+def grouped(table: Table, size: int) -> Table:
+    """Every ``size`` rows of a table as one row."""
+    return table.unflatten(0, (-1, size)) if isinstance(table, Tensor) else Grouped(table, size)
 
 
 @torch.no_grad()

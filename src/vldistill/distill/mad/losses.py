@@ -44,7 +44,7 @@ def task_loss(scores: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Ten
 
 
 def distance(one: Tensor, other: Tensor, kind: str) -> Tensor:
-    """D [B] of vectors [B, d], which are brought to unit length: `l1` and `mse` are sums over d, `cos` is 1 - cosine.
+    """D [...] of vectors [..., d], brought to unit length: `l1` and `mse` are sums over d, `cos` is 1 - cosine.
 
     `mse` is twice `cos`: it is kept since the papers name it.
     """
@@ -56,8 +56,9 @@ def distance(one: Tensor, other: Tensor, kind: str) -> Tensor:
 
 
 def state_at(states: StudentStates, place: str, picked: Tensor) -> Tensor:
-    """The states [B, D] that are drawn to a teacher: ``cls`` h_0, ``token`` h_k or ``region`` r_j at ``picked`` [B].
+    """The states that are drawn to a teacher: ``cls`` h_0 [B, D], ``token`` h_k [B, m, D] or ``region`` r_j [B, D].
 
+    They stand at ``picked`` [B, m] or [B].
     A region that is no state of its own is the mean of some: then ``picked`` is the share [B, K + 1] of each.
     """
     if place == "cls":
@@ -65,11 +66,12 @@ def state_at(states: StudentStates, place: str, picked: Tensor) -> Tensor:
     of = states.text if place == "token" else states.regions
     if picked.is_floating_point():
         return torch.einsum("bk,bkd->bd", picked.to(of.dtype), of)
-    return of[torch.arange(len(picked), device=of.device), picked]
+    rows = torch.arange(len(picked), device=of.device)
+    return of[rows.view(-1, *[1] * (picked.dim() - 1)), picked]
 
 
 def projected(state: Tensor, matrix: Tensor) -> Tensor:
-    """P h: [B, d] of states [B, D] and an affine map [D + 1, d]."""
+    """P h: [..., d] of states [..., D] and an affine map [D + 1, d]."""
     return state @ matrix[:-1] + matrix[-1]
 
 
@@ -83,14 +85,24 @@ def distillation(
     """L_m: the weighted mean distance of one teacher's vectors to the student's projected states.
 
     Args:
-        states: place -> states [B, D]; the mean over several places is taken.
+        states: place -> states [B, D], or [B, m, D]; the mean over several, and over several places, is taken.
         matrices: place -> P [D + 1, d].
-        targets: place -> z_m [B, d].
+        targets: place -> z_m [B, d], or [B, m, d].
         weight: w_m [B], without gradient.
         kind: the distance.
     """
-    found = [distance(projected(state, matrices[place]), targets[place], kind) for place, state in states.items()]
+    found = [
+        distance(projected(state, matrices[place]), _as_many(targets[place], state), kind)
+        .view(len(weight), -1)
+        .mean(dim=1)
+        for place, state in states.items()
+    ]
     return (weight * torch.stack(found).mean(dim=0)).mean()
+
+
+def _as_many(target: Tensor, states: Tensor) -> Tensor:
+    """One vector [B, d] for all of an instance's m states [B, m, D], where it has one for all."""
+    return target if target.dim() == states.dim() else target[:, None]
 
 
 def right(scores: Tensor, targets: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ def fit(
     states, parts = _states(student, items, inputs, picked), of_parts(picked, vectors, inputs, texts, language_model)
     for teacher, of_part in parts.items():
         [place] = places_of(teacher, "selected")
-        maps[map_name(teacher, place, "part")] = ridge(states[place], whole(of_part), options.alpha)
+        maps[map_name(teacher, place, "part")] = ridge(states[place], whole(of_part).flatten(0, -2), options.alpha)
     if isinstance(inputs.seen, StoredRegions):
         shown = whole(inputs.seen.features).float()
         maps[INPUT_IMAGE] = ridge(whole(vectors.regions)[inputs.mask], shown[inputs.mask], options.alpha)
@@ -196,7 +196,7 @@ def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> di
         region = inputs.places(batch, rows, picked.region[rows])
         for place, of_place in parts.items():
             of_place.append(state_at(states, place, region if place == "region" else picked.token[rows]))
-    return {place: torch.cat(found) for place, found in parts.items()}
+    return {place: torch.cat(found).flatten(0, -2) for place, found in parts.items()}
 
 
 def _of_words(student: Student, items: Items, texts: Store, alpha: float) -> dict[str, Tensor]:

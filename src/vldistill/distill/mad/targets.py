@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vldistill.distill.mad.inputs import REGION_POOLED, Inputs
 from vldistill.distill.mad.items import Items
-from vldistill.distill.mad.lookup import AT_ONCE, Table, changed, firsts, stored, taken, unit_rows
+from vldistill.distill.mad.lookup import AT_ONCE, Table, changed, firsts, grouped, stored, taken, unit_rows
 from vldistill.distill.mad.words import is_content
 from vldistill.features.sentences import bare
 from vldistill.features.store import Store, sentence_key
@@ -55,12 +55,12 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Picks:
-    """The token and the region of each text that are drawn to a teacher's vector.
+    """The tokens and the region of each text that are drawn to a teacher's vectors.
 
     Attributes:
-        token: [N C] place among the text states h_1..n, from 0.
+        token: [N C, m] places among the text states h_1..n, from 0; the best is repeated where there are fewer words.
         region: [N C] place among the regions r_0..K.
-        words: the word that the token begins, of each text.
+        words: the words that the tokens begin, m for each text.
     """
 
     token: Tensor
@@ -101,15 +101,22 @@ def text_vectors(texts: Sequence[str], store: Store) -> Table:
 
 
 def pick(
-    items: Items, inputs: Inputs, vectors: Vectors, texts: Store, how: Selection, rng: np.random.Generator
+    items: Items,
+    inputs: Inputs,
+    vectors: Vectors,
+    texts: Store,
+    how: Selection,
+    rng: np.random.Generator,
+    most: int = 1,
 ) -> Picks:
-    """Choose the token and the region of each text.
+    """Choose the tokens and the region of each text.
 
     Args:
         items, inputs, vectors: of the same N items.
         texts: CLIP's store of texts, for single words.
         how: `selected` (best), `argmin` (worst) or `random`.
         rng: for `random`.
+        most: the number m of tokens.
     """
     images = inputs.image.repeat_interleave(inputs.choices)
     words = list(_candidates(items.texts, inputs.tokens))
@@ -117,11 +124,11 @@ def pick(
     flat = [word for found in words for word, _ in found]
     of_words = _dots(text_vectors(flat, texts), vectors.image, images.repeat_interleave(counts))
     columns = torch.tensor([column for found in words for _, column in found], dtype=torch.long)
-    best = _best_of_runs(_ranked(of_words, how, rng), counts)
+    best = _best_of_runs(_ranked(of_words, how, rng), counts, most)
     return Picks(
         token=columns[best],
         region=_region_scores(vectors, inputs, images, how, rng).argmax(dim=1),
-        words=[flat[place] for place in best.tolist()],
+        words=[flat[place] for place in best.flatten().tolist()],
     )
 
 
@@ -177,17 +184,22 @@ def _ranked(scores: Tensor, how: Selection, rng: np.random.Generator) -> Tensor:
     return -scores if how == "argmin" else scores
 
 
-def _best_of_runs(scores: Tensor, counts: Tensor) -> Tensor:
-    """Place of the highest score in each run of ``counts`` scores; the first of equals."""
-    padded = torch.full((len(counts), int(counts.max())), ABSENT)
+def _best_of_runs(scores: Tensor, counts: Tensor, most: int) -> Tensor:
+    """Places [N, most] of the highest scores in each run of ``counts`` scores; the first of equals comes first.
+
+    The highest is repeated in runs of fewer.
+    """
+    padded = torch.full((len(counts), max(most, int(counts.max()))), ABSENT)
     padded[torch.arange(padded.shape[1]) < counts[:, None]] = scores
-    return padded.argmax(dim=1) + counts.cumsum(0) - counts
+    best = padded.argsort(dim=1, descending=True, stable=True)[:, :most]
+    best = torch.where(torch.arange(most) < counts[:, None], best, best[:, :1])
+    return best + (counts.cumsum(0) - counts)[:, None]
 
 
 def of_parts(
     picks: Picks, vectors: Vectors, inputs: Inputs, texts: Store, language_model: Store | None
 ) -> dict[str, Table]:
-    """The vector of each text's chosen word or region by itself, from each teacher [N C, .].
+    """The vectors of each text's chosen words [N C, m, .] or region [N C, .] by themselves, from each teacher.
 
     Args:
         picks, vectors, inputs: of the same N items.
@@ -195,11 +207,14 @@ def of_parts(
         language_model: the language model's store of texts.
     """
     images = inputs.image.repeat_interleave(inputs.choices)
+    most = picks.token.shape[1]
     found = {
         CLIP_IMAGE: changed(_row, vectors.regions.shape[2:], taken(vectors.regions, images), picks.region),
-        CLIP_TEXT: text_vectors(picks.words, texts),
+        CLIP_TEXT: grouped(text_vectors(picks.words, texts), most),
     }
-    return found if language_model is None else {**found, LANGUAGE_MODEL: text_vectors(picks.words, language_model)}
+    if language_model is not None:
+        found[LANGUAGE_MODEL] = grouped(text_vectors(picks.words, language_model), most)
+    return found
 
 
 def _row(rows: Tensor, place: Tensor) -> Tensor:
