@@ -116,7 +116,7 @@ def task_of(**changes) -> tuple[GroundingTask, Phrases, SingleStream]:
 
 
 def test_a_batch_holds_pairs_negatives_and_masked_phrases() -> None:
-    task, _, student = task_of(matched=0.5, focus=0.0, focus_first=0.0, unknown=0.0)
+    task, _, student = task_of(matched=0.5, focus=0.0, focus_first=0.0)
     batch = task.collate(task.sampler.batch(0), np.random.default_rng(0))
     assert batch["pairs"] == 4 and batch["ids"].shape[0] == 16 and batch["region_mask"].all()
     assert (batch["targets"][:8] == NO_TARGET).all()
@@ -130,33 +130,14 @@ def test_a_batch_holds_pairs_negatives_and_masked_phrases() -> None:
     assert set(task.loss(batch)) == {"matching", "mlm"}
 
 
-def test_words_are_hidden_but_not_those_that_tell_a_negative() -> None:
-    plain, _, student = task_of(matched=0.5, unknown=0.0)
-    task, _, _ = task_of(matched=0.5, unknown=0.5)
-    unknown = student.tokenizer.unknown
-    hidden = 0
-    for step in range(5):
-        one, other = (of.collate(of.sampler.batch(step), np.random.default_rng(step)) for of in (plain, task))
-        assert torch.equal(one["targets"], other["targets"]) and unknown not in other["targets"]
-        changed = one["ids"] != other["ids"]
-        hidden += int(changed.sum())
-        assert (other["ids"][changed] == unknown).all() and not changed[:, 0].any()
-        assert not (changed & (one["ids"] == student.tokenizer.mask)).any()
-        assert not (changed & (one["ids"] == student.tokenizer.sep)).any()
-        differing = one["ids"][:4] != one["ids"][4:8]
-        assert not changed[:4][differing].any() and not changed[4:8][differing].any()
-    assert hidden > 20
-
-
-def test_words_that_no_phrase_has_are_never_predicted_and_start_as_unknown(tmp_path: Path) -> None:
+def test_words_that_no_phrase_has_are_never_predicted_and_answers_start_as_text(tmp_path: Path) -> None:
     phrases, regions = scenes(40)
     run = Run(tmp_path / "run", "student", 0, COMPUTE)
     ground(settings(), phrases, regions, tmp_path / "model", run, words=["crimson"])
     student = load_student(tmp_path / "model")
     assert isinstance(student, SingleStream)
-    table = student.embeddings.word_embeddings.weight
-    assert torch.equal(table[student.tokenizer.word_id("crimson")], table[student.tokenizer.unknown])
-    assert not torch.equal(table[student.tokenizer.word_id("red")], table[student.tokenizer.unknown])
+    types = student.embeddings.token_type_embeddings.weight
+    assert torch.equal(types[2], types[0]) and torch.equal(types[3], types[0]) and not torch.equal(types[1], types[0])
     module = Grounding(student, student.tokenize([["a red star"]]).ids.unique())
     logits = module.words(torch.zeros(1, student.width))
     assert logits[0, student.tokenizer.word_id("crimson")] == float("-inf") and logits[0].isfinite().any()

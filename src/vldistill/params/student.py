@@ -73,13 +73,6 @@ class Student(Section):
         0.4, gt=0, le=1, description="Share of a batch's phrases that are also matched; all of them are shown masked."
     )
     mask_ratio: float = Field(0.4, gt=0, le=1, description="Share of a masked phrase's tokens; at least one.")
-    unknown: float = Field(
-        0.15,
-        ge=0,
-        lt=1,
-        description="Share of a phrase's tokens that are shown as [UNK], so that it learns to read past words it does "
-        "not know; words it never meets start as [UNK].",
-    )
     hard: float = Field(
         0.9, ge=0, le=1, description="Share of the negatives that differ from the phrase in one word, where there are."
     )

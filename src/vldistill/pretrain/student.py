@@ -15,6 +15,7 @@ from PIL import Image
 from vldistill.models.images import open_image
 from vldistill.models.regions import Regions, encode_regions, shares, tag_ids
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
+from vldistill.models.student.single_stream import REGION_TYPE
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import load_teacher
 from vldistill.params import student as options
@@ -103,7 +104,7 @@ def ground(
     module = Grounding(student, corpus.tokens.ids.unique())
     metrics = train(GroundingTask(module, corpus, fit, settings), settings.training, run)
     module.cpu().eval()
-    start_unmet(student, module.unmet)
+    start_types(student)
     # what it was kept from is told, so that others can find the phrases that it knows
     student.facts.update(source="train", seen=[], withheld=sorted(withheld))
     student.save(folder)
@@ -130,10 +131,10 @@ def standardise(student: SingleStream, regions: Regions) -> None:
 
 
 @torch.no_grad()
-def start_unmet(student: SingleStream, unmet: torch.Tensor) -> None:
-    """Let the embeddings of tokens that were never met start where [UNK]'s is."""
-    table = student.embeddings.word_embeddings.weight
-    table[unmet] = table[student.tokenizer.unknown].clone()
+def start_types(student: SingleStream) -> None:
+    """Let answers and rationales start as plain text, as UNITER does where it learns VCR."""
+    types = student.embeddings.token_type_embeddings.weight
+    types[REGION_TYPE + 1 :] = types[0].clone()
 
 
 def collect(

@@ -144,24 +144,12 @@ class GroundingTask:
         focused = np.concatenate([focused[:count], focused[:count], focused])
         phrase, image, region = torch.from_numpy(rows).T
         batch = self._corpus.batch(phrase, image, region, torch.from_numpy(focused))
-        batch |= self._masked(batch, 2 * count, rng)
-        return {**batch, "ids": self._unknown(batch, count, rng), "pairs": count}
+        return {**batch, **self._masked(batch, 2 * count, rng), "pairs": count}
 
     def _negative(self, phrase: int, image: int, rng: np.random.Generator) -> int:
         negatives = self._corpus.negatives
         found = negatives.hard(phrase, image, rng) if rng.random() < self._settings.hard else None
         return negatives.random(image, rng) if found is None else found
-
-    def _unknown(self, batch: dict[str, Any], pairs: int, rng: np.random.Generator) -> Tensor:
-        """Ids with [UNK] in place of some words; never of those by which a negative differs from its phrase."""
-        ids = batch["ids"].numpy().copy()
-        last = batch["text_mask"].sum(dim=1).numpy() - 1
-        hidden = rng.random(ids.shape) < self._settings.unknown
-        hidden &= (np.arange(ids.shape[1]) < last[:, None]) & (ids != self.module.student.tokenizer.mask)
-        hidden[:, 0] = False
-        hidden[: 2 * pairs] &= np.tile(ids[:pairs] == ids[pairs : 2 * pairs], (2, 1))
-        ids[hidden] = self.module.student.tokenizer.unknown
-        return torch.from_numpy(ids)
 
     def _masked(self, batch: dict[str, Any], first: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Ids with [MASK] in the rows from ``first`` on, at least one in each, and what stood there."""

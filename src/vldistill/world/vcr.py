@@ -1,10 +1,9 @@
 """VCR-style questions about groups: four answers, then four rationales for the right answer.
 
 Figures are named by tags (their index in the picture), as VCR names persons. Every choice is a statement about the
-figures that are asked for; the three wrong ones are false of them: they describe another figure, or change one slot.
+figures that are asked for, which it calls by their tag or by a pronoun; the three wrong ones are false of them.
 
 A bias is planted as real data have it: the right choice repeats the question's tag more often than a wrong one does.
-Pronouns are as frequent in both, so that a pronoun alone tells nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ CHOICES = 4
 LOOKS = ("size", "color", "shape")
 PLACE = ("row", "column")
 KINDS = {"looks": 0.45, "place": 0.2, "common": 0.35}
-PRONOUN = 0.3  # share of choices, right or wrong, that call the figures by a pronoun
-WRONG_REPEAT = 0.4  # share of the wrong choices that repeat the question's tag; the others name another figure
+WRONG_REPEAT = 0.4  # share of the wrong choices that repeat the question's tag; the others have a pronoun
 PLACE_WORDS = {value: WORDS["side"][value] for value in ("top", "bottom", "left", "right")}
 
 
@@ -71,8 +69,8 @@ def _single(group: Group, kind: str, rng: random.Random, repeat: float) -> Item:
     if kind == "place":
         question = ["where", "is", [asked], "?"]
         first, second = PLACE, looks
-    answers, label = _choices(group, [asked], _claims(group, asked, first, rng), rng, repeat)
-    rationales, reason = _choices(group, [asked], _claims(group, asked, second, rng), rng, repeat)
+    answers, label = _choices([asked], _claims(group, asked, first, rng), rng, repeat)
+    rationales, reason = _choices([asked], _claims(group, asked, second, rng), rng, repeat)
     return Item(question, answers, label, [["because", *tokens] for tokens in rationales], reason)
 
 
@@ -97,8 +95,8 @@ def _common(group: Group, rng: random.Random, repeat: float) -> Item | None:
     shown = [value for value in dict.fromkeys(figure.value(slot) for figure in figures) if value != true]
     wrong = [*shown, *rng.sample([value for value in VALUES[slot] if value not in (true, *shown)], CHOICES - 1)]
     claims = [{slot: value} for value in (true, *wrong[: CHOICES - 1])]
-    answers, label = _choices(group, [a, b], claims, rng, repeat)
-    rationales, reason = _choices(group, [a], _claims(group, a, LOOKS, rng), rng, repeat)
+    answers, label = _choices([a, b], claims, rng, repeat)
+    rationales, reason = _choices([a], _claims(group, a, LOOKS, rng), rng, repeat)
     question: list[Token] = ["what", "do", [a, b], "have", "in", "common", "?"]
     return Item(question, answers, label, [["because", *tokens] for tokens in rationales], reason)
 
@@ -125,27 +123,22 @@ def _another(group: Group, slot: str, true: str, rng: random.Random) -> str:
 
 
 def _choices(
-    group: Group, asked: list[int], claims: Sequence[Claim], rng: random.Random, repeat: float
+    asked: list[int], claims: Sequence[Claim], rng: random.Random, repeat: float
 ) -> tuple[list[list[Token]], int]:
     """Statements of the claims, the first of which is true, in mixed order; and the place of the true one."""
     made = [
-        _statement(_subject(group, asked, rng, repeat if not row else None), len(asked), claim, rng)
+        _statement(_subject(asked, rng, WRONG_REPEAT if row else repeat), len(asked), claim, rng)
         for row, claim in enumerate(claims)
     ]
     order = rng.sample(range(len(made)), len(made))
     return [made[row] for row in order], order.index(0)
 
 
-def _subject(group: Group, asked: list[int], rng: random.Random, repeat: float | None) -> list[Token]:
-    draw = rng.random()
-    if draw < PRONOUN:
-        return [rng.choice(("he", "she") if len(asked) == 1 else ("they",))]
-    chance = WRONG_REPEAT if repeat is None else repeat
-    if draw < PRONOUN + (1 - PRONOUN) * chance:
+def _subject(asked: list[int], rng: random.Random, repeat: float) -> list[Token]:
+    """The tag of the figures with chance ``repeat``, else a pronoun."""
+    if rng.random() < repeat:
         return [asked]
-    others = [number for number in range(len(group.figures)) if number not in asked]
-    pool = [*others, *asked] if len(others) < len(asked) else others
-    return [sorted(rng.sample(pool, len(asked)))]
+    return [rng.choice(("he", "she") if len(asked) == 1 else ("they",))]
 
 
 def _statement(subject: list[Token], number: int, claim: Claim, rng: random.Random) -> list[Token]:
