@@ -96,16 +96,16 @@ def trial(number: int, sweep: dict[str, Any] | None = None, **changes: Any) -> P
 
 def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
     options = trial(
-        3,
+        6,
         active=["mad"],
-        arms={"baseline": {"weight": 0.0, "dropout": 0.5}, "nkd": {"weight": 9.0}, "mad": {}},
+        dropout=0.3,
+        arms={"baseline": {"weight": 0.0, "training": {"embedding_rate": 5.0}}, "nkd": {"weight": 9.0}, "mad": {}},
         extra={},
     ).distill.mad
     found = {arm: options.options_of(arm, "vcr", 10) for arm in ("baseline", "nkd", "mad")}
-    assert {(each.training.learning_rate, each.dropout, each.tuning.holdout) for each in found.values()} == {
-        (0.002, 0.1, 0.25)
-    }
-    assert [each.weight for each in found.values()] == [0.0, 0.5, 0.5]
+    assert {(each.training.learning_rate, each.training.embedding_rate) for each in found.values()} == {(0.0005, 20.0)}
+    assert {(each.dropout, each.tuning.holdout) for each in found.values()} == {(0.3, 0.25)}
+    assert [each.weight for each in found.values()] == [0.0, 3.0, 3.0]
     assert found["mad"].training.batch_size == 16
     cells = mad_cells(trial(2, sweep={"tasks": ["vcr"]}))
     assert {(cell.task, cell.fraction, cell.arm) for cell in cells} == {
@@ -133,8 +133,8 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"sweep": {"trial": 1}}, r"sweep.trial is 1, evaluate.mad.split test: tuning looks at dev only"),
         ({"sweep": {"trial": 1, "arms": ["madd"]}}, r"no arm called 'madd'; the nearest is mad"),
         (
-            {"sweep": {"trials": [{"learning_rate": 0.1, "dropout": 0.0, "weight": w} for w in (1.0, 2.0)]}},
-            r"trials: 1 and 2 agree in learning rate and dropout",
+            {"sweep": {"trials": [{"learning_rate": 0.1, "embedding_rate": 2.0, "weight": w} for w in (1.0, 2.0)]}},
+            r"trials: 1 and 2 agree in learning rate and embedding rate",
         ),
         ({"sweep": {"on_dev": {"mad": "ts"}}}, r"sweep.on_dev.mad: mad_dev_tuned is expected, or mad itself, not ts"),
         ({"sweep": {"on_dev": {"mad": "mad_dev_tuned"}}}, r"no arm called 'mad_dev_tuned'"),
@@ -142,6 +142,11 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             {"arms": {"mad": {}, "mad_dev_tuned": {"target": "cls"}}, "active": ["mad"], "extra": {}}
             | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
             r"arms\.mad_dev_tuned: differs from mad in target, which no trial sets",
+        ),
+        (
+            {"arms": {"mad": {}, "mad_dev_tuned": {"dropout": 0.3}}, "active": ["mad"], "extra": {}}
+            | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
+            r"arms\.mad_dev_tuned: differs from mad in dropout, which no trial sets",
         ),
         ({"seeds": {"ts": 6}}, r"6 seeds at 10 percent, split.mad 5 subsets: raise split.mad.seeds"),
     ],

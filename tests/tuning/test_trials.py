@@ -74,7 +74,7 @@ def test_the_table_marks_what_each_criterion_chooses(folders: dict[str, Path]) -
         ("mad", "3"): "dev",
     }
     assert {row["weight"] for row in shown if row["arm"] == "baseline"} == {"\u2013"}
-    assert [row["weight"] for row in shown if row["arm"] == "mad"] == ["2", "1", "0.5"]
+    assert [row["weight"] for row in shown if row["arm"] == "mad"] == ["1", "3", "10"]
     assert ("snli_ve.10.holdout", "snli_ve 10 %, hold-out, n = 101") in made.columns
     text = "\n".join(made.notes)
     assert "3 trials of each arm" in text and "Not run, by no arm: trial 4, 5, 6, 7, 8." in text
@@ -88,14 +88,27 @@ def test_choices_become_arms_that_params_accept(folders: dict[str, Path]) -> Non
     assert "nkd_dev_tuned" not in found["arms"]
     options = parse({"distill": {"mad": found}}).distill.mad
     tuned = {arm: options.options_of(arm, "vcr", 10) for arm in options.arms}
-    assert [tuned[arm].training.learning_rate for arm in DEV] == [0.001] * 3
+    assert [tuned[arm].training.learning_rate for arm in DEV] == [0.0005] * 3
     assert (tuned["baseline"].weight, tuned["baseline_dev_tuned"].weight) == (0.0, 0.0)
-    assert tuned["baseline_dev_tuned"].training.learning_rate == 0.0005
-    assert (tuned["mad"].weight, tuned["mad_dev_tuned"].weight) == (1.0, 0.5)
+    assert tuned["baseline_dev_tuned"].training.learning_rate == 0.00025
+    assert (tuned["mad"].weight, tuned["mad_dev_tuned"].weight) == (3.0, 10.0)
     assert (tuned["nkd"].target, tuned["nkd"].confidence.kind) == ("cls", "constant")
     # a trial goes over the settings that were chosen: the sweep can be repeated
-    again = {**found, "sweep": {**found["sweep"], "trial": 4}}
-    assert mad(**again).options_of("mad", "vcr", 10).training.learning_rate == 0.004
+    again = mad(**{**found, "sweep": {**found["sweep"], "trial": 7}}).options_of("mad", "vcr", 10).training
+    assert (again.learning_rate, again.embedding_rate) == (0.001, 20.0)
+
+
+def test_trials_that_differ_in_the_embedding_rate_alone_are_told_apart(tmp_path: Path) -> None:
+    trials = read({str(n): write_trial(tmp_path / str(n), n, lambda _, __, n: (50.0 + n, 60.0 - n)) for n in (2, 6)})
+    rows = [row for row in table(trials, mad(), {}).rows if row["arm"].text == "nkd"]
+    assert [(row["rate"].text, row["embedding_rate"].text, row["weight"].text) for row in rows] == [
+        ("0.0005", "1", "3"),
+        ("0.0005", "20", "3"),
+    ]
+    options = parse(choices(trials, mad())).distill.mad
+    for arm in DEV:
+        tuned = [options.options_of(name, "snli_ve", 10).training for name in (arm, f"{arm}_dev_tuned")]
+        assert [(one.learning_rate, one.embedding_rate) for one in tuned] == [(0.0005, 20.0), (0.0005, 1.0)]
 
 
 def test_the_table_is_written_between_the_marks(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -158,7 +171,11 @@ def test_trials_that_differ_in_more_than_their_settings_are_refused(folders: dic
             lambda config: config.pop("holdout"),
             r"trial-1:results/.*config\.json, field holdout: trained without a hold",
         ),
-        (lambda config: config["options"].update(dropout=0.2), r"settings of no trial: dropout 0\.2, .*sweep\.trials"),
+        (
+            lambda config: config["options"]["training"].update(embedding_rate=2.0),
+            r"settings of no trial: training\.learning_rate 0\.00025, training\.embedding_rate 2\.0, weight 1\.0",
+        ),
+        (lambda config: config["options"]["training"].pop("embedding_rate"), r"training\.embedding_rate absent"),
     ],
 )
 def test_models_of_no_trial_are_refused(folders: dict[str, Path], change: Any, message: str) -> None:

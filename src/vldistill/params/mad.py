@@ -189,20 +189,20 @@ class Trial(Section):
     """The settings of one trial, tried together."""
 
     learning_rate: float = Field(gt=0, description="Peak learning rate, `training.learning_rate` of every arm.")
-    dropout: float = Field(ge=0, lt=1, description="Dropout of every arm.")
+    embedding_rate: float = Field(gt=0, description="`training.embedding_rate` of every arm.")
     weight: float = Field(gt=0, description="Weight lambda of the arms that distil; others have none.")
 
 
-# four learning rates with two dropouts; each rate meets a small and a large weight, each dropout all four
+# four learning rates, word embeddings once at the same and once at twenty times the rate; both meet the same weights
 TRIALS = [
-    (0.0005, 0.1, 2.0),
-    (0.001, 0.1, 1.0),
-    (0.002, 0.1, 0.5),
-    (0.004, 0.1, 4.0),
-    (0.0005, 0.3, 1.0),
-    (0.001, 0.3, 2.0),
-    (0.002, 0.3, 4.0),
-    (0.004, 0.3, 0.5),
+    (0.00025, 1.0, 1.0),
+    (0.0005, 1.0, 3.0),
+    (0.001, 1.0, 10.0),
+    (0.002, 1.0, 3.0),
+    (0.00025, 20.0, 10.0),
+    (0.0005, 20.0, 3.0),
+    (0.001, 20.0, 3.0),
+    (0.002, 20.0, 1.0),
 ]
 
 
@@ -217,11 +217,11 @@ class Sweep(Section):
     )
     trials: list[Trial] = Field(
         default_factory=lambda: [
-            Trial(learning_rate=rate, dropout=dropout, weight=weight) for rate, dropout, weight in TRIALS
+            Trial(learning_rate=rate, embedding_rate=factor, weight=weight) for rate, factor, weight in TRIALS
         ],
         min_length=1,
-        description="The settings that are tried. No two agree in learning rate and dropout, so that arms without "
-        "distillation get as many trials as the others.",
+        description="The settings that are tried. No two agree in learning rate and embedding rate, so that arms "
+        "without distillation get as many trials as the others.",
     )
     arms: list[str] = Field(default_factory=lambda: list(ACTIVE), min_length=1, description="The arms that are tuned.")
     tasks: list[Task] = Field(default_factory=lambda: [*TASKS[:2]], min_length=1, description="On these tasks.")
@@ -243,12 +243,12 @@ class Sweep(Section):
             raise ValueError(f"trial: there is no trial {self.trial}, only 1 to {len(self.trials)}")
         numbers: dict[tuple[float, float], int] = {}
         for number, one in enumerate(self.trials, start=1):
-            if other := numbers.get((one.learning_rate, one.dropout)):
+            if other := numbers.get((one.learning_rate, one.embedding_rate)):
                 raise ValueError(
-                    f"trials: {other} and {number} agree in learning rate and dropout, which is all that an arm "
-                    "without distillation has to tune"
+                    f"trials: {other} and {number} agree in learning rate and embedding rate, which is all that an "
+                    "arm without distillation has to tune"
                 )
-            numbers[one.learning_rate, one.dropout] = number
+            numbers[one.learning_rate, one.embedding_rate] = number
         return self
 
     def over(self, weight: float) -> dict[str, Any]:
@@ -260,7 +260,7 @@ class Sweep(Section):
 
 def settings(trial: Trial, *, distils: bool) -> dict[str, Any]:
     """A trial as options of an arm."""
-    found = {"dropout": trial.dropout, "training": {"learning_rate": trial.learning_rate}}
+    found = {"training": {"learning_rate": trial.learning_rate, "embedding_rate": trial.embedding_rate}}
     return {"weight": trial.weight, **found} if distils else found
 
 
@@ -356,7 +356,7 @@ class Mad(MadOptions):
             raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
         task, fraction = self.sweep.tasks[0], self.sweep.fractions[0]
         first, second = (
-            self.options_of(name, task, fraction).model_dump(exclude={"dropout": True, "training": {"learning_rate"}})
+            self.options_of(name, task, fraction).model_dump(exclude={"training": {"learning_rate", "embedding_rate"}})
             for name in (arm, tuned)
         )
         # a weight may be another one, but not appear or vanish

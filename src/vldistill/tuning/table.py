@@ -31,7 +31,7 @@ def table(trials: Trials, mad: Mad, sources: Mapping[str, str]) -> Table:
         mad: its parameters.
         sources: what was read -> its commit, or nothing for a folder.
     """
-    columns = [("arm", "arm"), ("trial", "trial"), ("rate", "learning rate"), ("dropout", "dropout")]
+    columns = [("arm", "arm"), ("trial", "trial"), ("rate", "learning rate"), ("embedding_rate", "embedding rate")]
     columns.append(("weight", "weight"))
     some = next(iter(next(iter(trials.scores.values())).values()))
     for where in trials.places:
@@ -49,7 +49,7 @@ def _row(trials: Trials, mad: Mad, arm: str, number: int) -> dict[str, Cell]:
         "arm": Cell(arm),
         "trial": Cell(number=number, digits=0),
         "rate": Cell(f"{trial.learning_rate:g}"),
-        "dropout": Cell(f"{trial.dropout:g}"),
+        "embedding_rate": Cell(f"{trial.embedding_rate:g}"),
         "weight": Cell(f"{trial.weight:g}") if distils else Cell(),
         "chosen": Cell(" and ".join(choosing)),
     }

@@ -26,7 +26,7 @@ from vldistill.presets import flat
 
 HOLDOUT = "holdout"
 CRITERIA = (HOLDOUT, DEV)
-TRIED = ("dropout", "training.learning_rate", "weight")
+TRIED = ("training.learning_rate", "training.embedding_rate", "weight")
 TARGETS = "the targets evaluate_mad_score@TASK"
 Where = tuple[Task, int]
 """Task, and size of the training subset in percent."""
@@ -196,12 +196,13 @@ def _judged(
 
 def _number(options: Mapping[str, Any], shown: str, sweep: Sweep) -> int:
     """The number of the trial whose settings the options are."""
-    tried = {name: options[name] for name in TRIED}
+    # a model of an older version may lack an option
+    tried = {name: options.get(name, "absent") for name in TRIED}
     for number, trial in enumerate(sweep.trials, start=1):
         weight = trial.weight if tried["weight"] else 0.0
-        if tried == dict(zip(TRIED, (trial.dropout, trial.learning_rate, weight), strict=True)):
+        if tried == dict(zip(TRIED, (trial.learning_rate, trial.embedding_rate, weight), strict=True)):
             return number
-    said = ", ".join(f"{name} {value:g}" for name, value in tried.items())
+    said = ", ".join(f"{name} {value}" for name, value in tried.items())
     raise InputError(
         f"settings of no trial: {said}", file=shown, field="options", action="See distill.mad.sweep.trials"
     )
