@@ -17,17 +17,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.distill.mad.project import TRAINING, cell, make_student, write_params
 from vldistill import artifact, features, layout
+from vldistill.distill.mad import lookup
 from vldistill.distill.mad.cell import Prepared, prepare, run_mad_cell
 from vldistill.distill.mad.inputs import make_inputs
 from vldistill.distill.mad.items import entailment_items
 from vldistill.distill.mad.key import subset_file
-from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT
+from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_jsonl
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import ARMS, TASKS
+from vldistill.params.training import Training
 from vldistill.records import LABELS, EntailmentRecord
 from vldistill.training import Run, train
+from vldistill.training.loop import parameter_groups
 
 OWN = [arm for arm in ARMS if "gap" not in arm]
 
@@ -212,6 +215,40 @@ def test_unknown_words_alone_begin_at_the_teacher(rendered: Path) -> None:
     tokenizer = prepared(rendered, "baseline").model.student.tokenizer
     assert changed and all(token > tokenizer.mask for token in changed)
     assert prepared(rendered, "embeddings_init").record["embedded_words"] == len(changed)
+
+
+def test_several_words_are_taught_alike_from_memory_and_from_the_store(
+    rendered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"tokens": 3, "target": "both", "teachers": {"language_model": 0.5}}
+    held = prepared(rendered, "mad", "vcr", **changes)
+    alone = prepared(rendered, "mad", "vcr", **changes | {"tokens": 1})
+    monkeypatch.setattr(lookup, "HELD", 0)
+    read = prepared(rendered, "mad", "vcr", **changes)
+    for step in range(3):
+        first, second, one = (batch_of(made, step) for made in (held, read, alone))
+        texts = len(first["ids"])
+        assert first["token"].shape == (texts, 3)
+        for teacher in (CLIP_TEXT, LANGUAGE_MODEL):
+            name = f"{teacher}.token.part"
+            assert first[name].shape == (texts, 3, first[f"{teacher}.cls"].shape[1])
+            assert torch.equal(first[name][:, :1], one[name])
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert torch.equal(first["token"][:, :1], one["token"])
+    terms = held.task.loss(batch_of(held))
+    assert all(term.isfinite() for term in terms.values())
+    assert not torch.equal(terms[CLIP_TEXT], alone.task.loss(batch_of(alone))[CLIP_TEXT])
+
+
+@pytest.mark.parametrize("arm", ["baseline", "mad", "nkd_trainable"])
+def test_a_rate_for_word_embeddings_is_theirs_alone(rendered: Path, arm: str) -> None:
+    made = prepared(rendered, arm)
+    *others, words = parameter_groups(made.task.module, Training(embedding_rate=20.0))
+    assert [id(each) for each in words["params"]] == [id(made.model.student.embeddings.word_embeddings.weight)]
+    assert [group["factor"] for group in (*others, words)] == [1.0, 1.0, 20.0]
+    learning = {id(each) for each in made.task.module.parameters() if each.requires_grad}
+    assert {id(each) for group in (*others, words) for each in group["params"]} == learning
 
 
 def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:

@@ -45,6 +45,12 @@ def test_distillation_is_a_weighted_mean_over_instances_and_places() -> None:
     assert both.item() == pytest.approx(0.5 * one.item())
     own = distillation({"cls": ONE, "token": OTHER}, maps, {"cls": ONE, "token": OTHER}, weight, "cos")
     assert own.item() == pytest.approx(0.0)
+    # several states of an instance count as one: their mean, whether each has a vector of its own or all have the same
+    several = torch.stack([ONE, OTHER], dim=1)
+    each = distillation({"token": several}, maps, {"token": torch.stack([ONE, ONE], dim=1)}, weight, "cos")
+    assert each.item() == pytest.approx(0.5 * one.item())
+    whole = distillation({"token": several}, maps, {"token": ONE}, weight, "cos")
+    assert whole.item() == pytest.approx(each.item())
 
 
 def test_states_are_taken_where_they_are_picked() -> None:
@@ -52,7 +58,7 @@ def test_states_are_taken_where_they_are_picked() -> None:
     states = StudentStates(
         torch.zeros(2, 2), text, torch.ones(2, 3).bool(), regions, torch.ones(2, 2, dtype=torch.bool)
     )
-    assert state_at(states, "token", torch.tensor([2, 0])).tolist() == [[4, 5], [6, 7]]
+    assert state_at(states, "token", torch.tensor([[2, 0], [0, 0]])).tolist() == [[[4, 5], [0, 1]], [[6, 7], [6, 7]]]
     assert state_at(states, "region", torch.tensor([1, 0])).tolist() == [[2, 3], [4, 5]]
     assert state_at(states, "cls", torch.tensor([9, 9])).tolist() == [[0, 0], [0, 0]]
 

@@ -20,7 +20,7 @@ from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import ANSWERS, RATIONALES, Items, answer_scores, choice_items, joined, question_items
 from vldistill.distill.mad.projections import places_of, ridge
 from vldistill.distill.mad.sight import StoredRegions
-from vldistill.distill.mad.targets import Vectors, content_words, pick
+from vldistill.distill.mad.targets import Picks, Vectors, content_words, of_parts, pick
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params.mad import Adaptation, TeacherHead
 from vldistill.records import ChoiceRecord, EntailmentRecord, QuestionRecord
@@ -101,9 +101,11 @@ def test_content_words_are_those_of_the_judged_segment() -> None:
     assert content_words(["[0]"]) == []
 
 
-def test_the_best_the_worst_and_any_word_and_region() -> None:
-    texts = [["the red cone"], ["a blue cone"], ["[0]"]]
-    words = Words({"red": [1.0, 0.0], "cone": [0.0, 1.0], "blue": [0.8, 0.6]})
+WORDS = Words({"red": [1.0, 0.0], "cone": [0.0, 1.0], "blue": [0.8, 0.6]})
+
+
+def picture_of(texts: list[list[str]]) -> tuple[Items, Inputs, Vectors]:
+    """Three texts, the first and last on an image that is all red, the second on one that is all cone."""
     mask = all_regions(2, 3)
     mask[1, 2] = False
     inputs = seen(texts, [0, 1, 0], mask)
@@ -114,10 +116,16 @@ def test_the_best_the_worst_and_any_word_and_region() -> None:
         language_model=None,
     )
     items = Items("snli_ve", list("abc"), list("abc"), list("aba"), texts, ["x"] * 3, 1, torch.zeros(3).long())
+    return items, inputs, vectors
+
+
+def test_the_best_the_worst_and_any_word_and_region() -> None:
+    items, inputs, vectors = picture_of([["the red cone"], ["a blue cone"], ["[0]"]])
 
     def picked(how: Any, seed: int = 0) -> tuple[list[int], list[int]]:
-        found = pick(items, inputs, vectors, words, how, np.random.default_rng(seed))  # type: ignore[arg-type]
-        return found.token.tolist(), found.region.tolist()
+        found = pick(items, inputs, vectors, WORDS, how, np.random.default_rng(seed))  # type: ignore[arg-type]
+        assert found.token.shape == (3, 1)
+        return found.token[:, 0].tolist(), found.region.tolist()
 
     # places among the text states, [CLS] not counted; the padded region is never picked
     assert picked("selected") == ([1, 2, 0], [1, 1, 0])
@@ -125,8 +133,48 @@ def test_the_best_the_worst_and_any_word_and_region() -> None:
     draws = [picked("random", seed) for seed in range(20)]
     assert {draw[0][0] for draw in draws} == {1, 2} and {draw[1][1] for draw in draws} == {0, 1}
     assert picked("random", 3) == picked("random", 3)
-    best = pick(items, inputs, vectors, words, "selected", np.random.default_rng(0))  # type: ignore[arg-type]
+    best = pick(items, inputs, vectors, WORDS, "selected", np.random.default_rng(0))  # type: ignore[arg-type]
     assert best.words == ["red", "cone", "a"]
+
+
+def test_several_words_stand_best_first_and_the_best_is_repeated_where_there_are_fewer() -> None:
+    items, inputs, vectors = picture_of([["the red cone blue"], ["a blue cone"], ["[0]"]])
+
+    def picked(how: Any, most: int, seed: int = 0) -> Picks:
+        return pick(items, inputs, vectors, WORDS, how, np.random.default_rng(seed), most)  # type: ignore[arg-type]
+
+    found = picked("selected", 2)
+    assert found.token.tolist() == [[1, 3], [2, 1], [0, 0]]
+    assert found.words == ["red", "blue", "cone", "blue", "a", "a"]
+    assert picked("selected", 4).token.tolist() == [[1, 3, 2, 1], [2, 1, 2, 2], [0, 0, 0, 0]]
+    assert picked("argmin", 2).token.tolist() == [[2, 3], [1, 2], [0, 0]]
+    # the first is what is chosen alone, and the region is one in any case
+    for how in ("selected", "argmin", "random"):
+        one, three = picked(how, 1), picked(how, 3)
+        assert torch.equal(one.token[:, 0], three.token[:, 0]) and torch.equal(one.region, three.region)
+        assert one.words == three.words[::3]
+    draws = [picked("random", 3, seed).token.tolist() for seed in range(20)]
+    assert all(sorted(draw[0]) == [1, 2, 3] and draw[1][2] == draw[1][0] != draw[1][1] for draw in draws)
+    assert len({tuple(draw[0]) for draw in draws}) > 3
+
+
+def test_of_equal_words_the_first_comes_first() -> None:
+    items, inputs, vectors = picture_of([["cone red red"], ["red cone cone"], ["red red red"]])
+    found = pick(items, inputs, vectors, WORDS, "selected", np.random.default_rng(0), 3)  # type: ignore[arg-type]
+    assert found.token.tolist() == [[1, 2, 0], [1, 2, 0], [0, 1, 2]]
+
+
+def test_several_words_are_taught_by_a_vector_each() -> None:
+    items, inputs, vectors = picture_of([["the red cone blue"], ["a blue cone"], ["[0]"]])
+    found = pick(items, inputs, vectors, WORDS, "selected", np.random.default_rng(0), 2)  # type: ignore[arg-type]
+    parts = of_parts(found, vectors, inputs, WORDS, WORDS)  # type: ignore[arg-type]
+    everything = torch.arange(3)
+    red, cone, blue = [1.0, 0.0], [0.0, 1.0], [0.8, 0.6]
+    expected = torch.tensor([[red, blue], [cone, blue], [red, red]])
+    for teacher in ("clip_text", "language_model"):
+        torch.testing.assert_close(parts[teacher][everything], expected, rtol=0, atol=1e-3)
+    assert parts["clip_image"][everything].shape == (3, 2)
+    assert set(of_parts(found, vectors, inputs, WORDS, None)) == {"clip_image", "clip_text"}  # type: ignore[arg-type]
 
 
 def test_ridge_finds_the_map() -> None:

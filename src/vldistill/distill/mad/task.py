@@ -39,11 +39,11 @@ class Teaching:
 
     Attributes:
         target: teacher -> unit vectors [N C, .]; those of the teachers that give a target, or are seen as input.
-        parts: teacher -> unit vectors [N C, .] of the chosen word or region alone; empty where that of the whole is
-            taught everywhere.
+        parts: teacher -> unit vectors [N C, m, .] of the chosen words or [N C, .] of the region, each alone; empty
+            where that of the whole is taught everywhere.
         teachers: those that give a target.
         maps: P by `projections.map_name`.
-        picks: token and region of each text; None where [CLS] alone is taught.
+        picks: tokens and region of each text; None where [CLS] alone is taught.
         confidence: teacher -> p_m [N]; empty where the weights look at neither.
         constant: teacher -> the weight of the variants that look at neither.
     """
