@@ -15,7 +15,7 @@ def mad(**changes: Any) -> Any:
     return parse({"distill": {"mad": changes}}).distill.mad
 
 
-def test_arm_goes_over_fraction_and_fraction_over_task() -> None:
+def test_fraction_goes_over_task_and_task_over_arm() -> None:
     options = mad(
         weight=0.5,
         per_task={"vcr": {"weight": 2.0, "training": {"batch_size": 16}}},
@@ -25,11 +25,11 @@ def test_arm_goes_over_fraction_and_fraction_over_task() -> None:
         extra={},
     )
     plain = options.options_of("mad", "snli_ve", 10)
-    assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 64, 300)
+    assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 32, 300)
     there = options.options_of("mad", "vcr", 100)
     assert (there.weight, there.training.batch_size, there.training.steps) == (2.0, 16, 50)
     mine = options.options_of("mine", "vcr", 100)
-    assert (mine.training.batch_size, mine.training.steps, mine.distance) == (16, 70, "l1")
+    assert (mine.training.batch_size, mine.training.steps, mine.distance) == (16, 50, "l1")
 
 
 def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch() -> None:
@@ -104,9 +104,9 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
     ).distill.mad
     found = {arm: options.options_of(arm, "vcr", 10) for arm in ("baseline", "nkd", "mad")}
     assert {(each.training.learning_rate, each.training.embedding_rate) for each in found.values()} == {(0.0005, 20.0)}
-    assert {(each.dropout, each.tuning.holdout) for each in found.values()} == {(0.3, 0.25)}
+    assert {(each.dropout, each.tuning.holdout) for each in found.values()} == {(0.0, 0.25)}
     assert [each.weight for each in found.values()] == [0.0, 3.0, 3.0]
-    assert found["mad"].training.batch_size == 16
+    assert found["mad"].training.batch_size == 8
     cells = mad_cells(trial(2, sweep={"tasks": ["vcr"]}))
     assert {(cell.task, cell.fraction, cell.arm) for cell in cells} == {
         ("vcr", 10, arm) for arm in ("baseline", "nkd", "mad")
@@ -124,7 +124,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"seeds": {"mad": 0}}, r"seeds\.mad"),
         ({"confidence": {"equal_to": "constant_weight"}}, r"constant_weight has no weights of its own"),
         ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),
-        ({"teachers": {"clip_image": 0.0, "clip_text": 0.0}}, "at least one of clip_image"),
+        ({"teachers": {"clip_image": 0.0, "clip_text": 0.0, "language_model": 0.0}}, "at least one of clip_image"),
         ({"fractions": [5]}, "5 percent, which split.mad.fractions lacks"),
         ({"extra": {"some": {"arms": ["tss"]}}}, r"no arm called 'tss'; the nearest is ts"),
         ({"extra": {"some": {"arms": ["ts"], "fractions": [5]}}}, "5 percent, which split.mad.fractions lacks"),

@@ -34,9 +34,9 @@ class Sizes(Section):
     flickr_test: int = Field(1400, ge=4, description="Flickr30k-style images of SNLI-VE's test part.")
     hypotheses: int = Field(3, ge=1, le=6, description="SNLI-VE-style hypotheses on each Flickr30k-style image.")
     vcr_train: int = Field(1000, ge=16, description="VCR-style images of the official train part.")
-    vcr_test: int = Field(1400, ge=4, description="VCR-style images of the official val part, our test.")
+    vcr_test: int = Field(1100, ge=4, description="VCR-style images of the official val part, our test.")
     vcr_questions: int = Field(2, ge=1, le=4, description="VCR-style questions on each image, at most.")
-    vg: int = Field(1500, ge=8, description="Visual-Genome-style images of each kind (scenes, groups of figures).")
+    vg: int = Field(4000, ge=8, description="Visual-Genome-style images of each kind (scenes, groups of figures).")
     phrases: int = Field(6, ge=1, le=20, description="Phrases about each whole picture of a scene.")
     figure_phrases: int = Field(4, ge=1, le=20, description="Phrases about each figure of a group.")
 
