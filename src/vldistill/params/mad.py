@@ -174,7 +174,7 @@ PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
     "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
 }
-PER_FRACTION: dict[str, dict[str, Any]] = {"25": {"training": {"steps": 600}}, "100": {"training": {"steps": 1200}}}
+PER_FRACTION: dict[str, dict[str, Any]] = {"25": {"training": {"steps": 600}}, "100": {"training": {"steps": 2400}}}
 ON_DEV = "_dev_tuned"
 """What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
 
