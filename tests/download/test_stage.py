@@ -164,7 +164,7 @@ def test_sets_of_the_cross_modal_tasks(params, tmp_path, monkeypatch):
 
     monkeypatch.setattr(registry, "materialise", lambda name, root: data / name)
     monkeypatch.setattr(registry, "supplied", lambda name, root: True)
-    real = params.model_copy(update={"download": Download(source="registry")})
+    real = params.model_copy(update={"download": Download(source="registry", gated_remote="gated")})
     files = {name: set(verify(run(real, tmp_path, name))["files"]) for name in ("coco", *SETS[-5:])}
     images, boxes = "images.zip", "regions.jsonl"
     assert files == {
@@ -188,7 +188,7 @@ def test_vqa_cp_is_absent_where_nobody_has_its_files(params, tmp_path, monkeypat
     from vldistill.download import registry
 
     monkeypatch.setattr(registry, "supplied", lambda name, root: False)
-    real = params.model_copy(update={"download": Download(source="registry")})
+    real = params.model_copy(update={"download": Download(source="registry", gated_remote="gated")})
     assert "vldistill download vqa_cp" in absence(run(real, tmp_path, "vqa_cp"))
 
 
