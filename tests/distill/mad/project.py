@@ -26,6 +26,7 @@ from vldistill.split import mad_splits
 SETS = ("snli_ve", "flickr30k", "vcr", "vqav2", "coco", "vg", "vqa_cp")
 TRAINING = {
     "steps": 6, "batch_size": 8, "warmup": 2, "log_every": 4, "checkpoint_every": 3, "learning_rate": 0.003,
+    "embedding_rate": 5.0,
 }  # fmt: skip
 SIZES = {**TINY.model_dump(), "coco_train": 24, "flickr_train": 12, "vcr_train": 40, "vg": 12}
 WIDTH = 16

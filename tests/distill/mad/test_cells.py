@@ -24,6 +24,7 @@ from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.key import cell_key, look_up, maps_key
 from vldistill.errors import InputError
 from vldistill.models.mad import MadModel
+from vldistill.params import Params
 from vldistill.params.mad import ARMS, TASKS
 from vldistill.training import Stopped
 
@@ -47,7 +48,8 @@ def test_every_arm_trains_on_every_task(rendered: Path, task: Any) -> None:
         assert run.result is not None
         options = params.distill.mad.options_of(arm, task, 50)
         assert run.result["metrics"]["step"] == options.steps and run.result["items"] > 0
-        assert set(run.result["weights"]) == ({"clip_image", "clip_text"} if options.weight else set())
+        teachers = {"clip_image", "clip_text", "language_model"} if options.weight else set()
+        assert set(run.result["weights"]) == teachers
         model = MadModel.load(run.path / "model")
         assert model.facts["options"]["weight"] == options.weight and not model.training
         assert not (run.path / "checkpoints").exists()
@@ -149,8 +151,10 @@ def test_key_changes_with_what_is_read_only(root: Path) -> None:
     base, mad = key("baseline"), key("mad")
     for changes in (
         {"confidence": {"most": 5.0}},
-        {"teachers": {"language_model": 1.0}},
+        {"teachers": {"language_model": 0.0}},
         {"distance": "l1"},
+        {"tokens": 3},
+        {"scope": "whole"},
         {"projections": {"alpha": 0.1}},
         {"most_answers": 10},
         {"seeds": {"mad": 1}},
@@ -158,12 +162,23 @@ def test_key_changes_with_what_is_read_only(root: Path) -> None:
         assert key("baseline", **changes) == base
     assert key("mad", distance="l1") != mad and key("mad", weight=2.0) != mad
     assert key("ts", head={"steps": 9}) == key("ts") and key("mad", head={"steps": 9}) != mad
-    assert set(mad["inputs"]) - set(base["inputs"]) == {"texts", "phrases", "phrase_features"}
-    assert "language_model" in key("mad", teachers={"language_model": 1.0})["inputs"]
+    for part in ({"tokens": 3}, {"scope": "whole"}):
+        assert key("nkd", **part) == key("nkd") and key("mad", **part) != mad
+    two = {"texts", "phrases", "phrase_features"}
+    assert set(mad["inputs"]) - set(base["inputs"]) == {*two, "language_model"}
+    assert set(key("mad", teachers={"language_model": 0.0})["inputs"]) - set(base["inputs"]) == two
     assert key("constant_weight", confidence={"most": 5.0})["weights_of"] != key("constant_weight")["weights_of"]
-    params = write_params(root)
-    shared = [maps_key(params, root, cell(arm, task)) for arm in ("mad", "nkd", "projected_input") for task in TASKS]
-    assert all(each == shared[0] for each in shared)
+
+
+def test_maps_are_shared_by_all_that_read_the_same_teachers(root: Path) -> None:
+    def maps(params: Params, *arms: str) -> set[str]:
+        return {json.dumps(maps_key(params, root, cell(arm, task))) for arm in arms for task in TASKS}
+
+    alone, three = ("projected_input", "embeddings_init"), write_params(root)
+    of_all, of_clip = maps(three, "mad", "nkd"), maps(three, *alone)
+    assert len(of_all) == len(of_clip) == 1 and of_all != of_clip
+    two = write_params(root, teachers={"language_model": 0.0})
+    assert maps(two, "mad", "nkd", *alone) == of_clip
 
 
 def test_bad_input(root: Path) -> None:

@@ -108,6 +108,8 @@ def cell_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
 def read_options(options: MadOptions, task: str) -> dict[str, Any]:
     """The options that are read: tuning what an arm has not runs nothing anew."""
     unread: set[str] = set()
+    if not options.weight or options.target == "cls":
+        unread |= {"tokens", "scope"}
     if not options.weight:
         unread |= {"teachers", "target", "distance", "confidence", "head", "adapt", "shuffle_targets"}
     if not asks_teacher(options):
@@ -133,7 +135,7 @@ def subset_file(root: str | Path, cell: MadCell) -> Path:
 
 
 def maps_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
-    """The key of the run folder of the maps between student and teachers: the same for all tasks, arms and seeds."""
+    """The key of the run folder of the maps between student and teachers: alike for all that read the same ones."""
     options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
     read = ("student", "texts", "phrases", "phrase_features", "language_model")
     return {
