@@ -129,13 +129,33 @@ def test_of_four_choices_only_the_labelled_one_is_true(items):
         ]
 
 
-def test_pronouns_are_as_frequent_in_right_and_wrong_choices(items):
-    def share(choices):
-        return sum(isinstance(choice[0], str) for choice in choices) / len(choices)
+def subjects(item):
+    """Of answers and of rationales: the figures asked for, what the right choice calls them, what the wrong ones do."""
+    asked = asked_for(item)
+    for figures, choices, label in (
+        (asked, item.answers, item.answer_label),
+        (asked[:1], [choice[1:] for choice in item.rationales], item.rationale_label),
+    ):
+        called = [choice[0] for choice in choices]
+        yield figures, called.pop(label), called
 
-    right = [item.answers[item.answer_label] for _, item in items["train"]]
-    wrong = [c for _, item in items["train"] for n, c in enumerate(item.answers) if n != item.answer_label]
-    assert abs(share(right) - share(wrong)) < 0.04
+
+def test_choices_call_the_figures_that_are_asked_for_by_tag_or_pronoun(items):
+    for _, item in items["train"]:
+        for figures, right, wrong in subjects(item):
+            pronouns = ("he", "she") if len(figures) == 1 else ("they",)
+            assert all(called == figures or called in pronouns for called in (right, *wrong))
+
+
+def test_tags_are_repeated_as_planted_and_the_pronoun_tells_nothing(items):
+    drawn = [list(subjects(item)) for _, item in items["train"]]
+    for part in (0, 1):
+        right = [each[part][1] for each in drawn]
+        wrong = [called for each in drawn for called in each[part][2]]
+        for choices, repeat in ((right, PARAMS.tag_repeat), (wrong, vcr.WRONG_REPEAT)):
+            assert abs(sum(isinstance(called, list) for called in choices) / len(choices) - repeat) < 0.04
+            alone = [called for called in choices if called in ("he", "she")]
+            assert abs(alone.count("he") / len(alone) - 0.5) < 0.07
 
 
 def test_the_tag_cue_is_a_hint_and_no_more(items):
