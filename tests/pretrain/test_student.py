@@ -229,3 +229,8 @@ def test_made_from_records_and_a_teacher_again_with_the_same_bits(tmp_path: Path
     assert figures["phrases"] > 0 and figures["hard_negatives"] > 0
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    student = load_student(tmp_path / "one")
+    assert isinstance(student, SingleStream)
+    plain, regions, *met_later = student.embeddings.token_type_embeddings.weight
+    assert len(met_later) == 2 and all(torch.equal(one, plain) for one in met_later)
+    assert not torch.equal(regions, plain)

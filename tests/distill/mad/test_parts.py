@@ -234,6 +234,9 @@ def test_adaptation_begins_at_the_teacher_and_learns_the_subset() -> None:
     moved = adapted(adapter, target)
     assert loss(replace(vectors, image=moved["clip_image"], text=moved["clip_text"])) < 0.7 * loss(vectors)
     assert torch.equal(moved["language_model"], text)
+    # parts, too: several words of a text stand in one row
+    words = adapted(adapter, {"clip_text": text.view(30, 2, 8)})
+    torch.testing.assert_close(words["clip_text"], moved["clip_text"].view(30, 2, 8))
 
 
 def test_holdout_takes_whole_groups() -> None:
