@@ -65,7 +65,7 @@ def test_a_task_is_a_target_of_its_own(project: Project) -> None:
     text = project.run("snakemake", "vcr", "--dry-run", "--forceall", "--quiet", "rules")
     assert "distill_mad_cells" in text
     assert "distill_vlkd" not in text
-    project.edit("distill.mad.per_task", {"vcr": {"training": {"batch_size": 4}}})
+    project.edit("distill.mad.per_task.vcr.training.batch_size", 4)
     for task, due in (("vcr", True), ("snli_ve", False)):
         before = folders(project, "distill_mad")
         project.run("snakemake", task)
