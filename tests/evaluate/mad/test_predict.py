@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from vldistill.cells import mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import MadData
-from vldistill.evaluate.metrics.vcr import read_leaderboard
+from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
 from vldistill.params import Params
+from vldistill.records import CHOICES
 from vldistill.runs import look_up
 
 pytestmark = pytest.mark.slow
@@ -70,13 +72,15 @@ def test_answers_have_the_official_results_format(mad_predicted: Path) -> None:
 
 
 def test_the_leaderboard_file_is_of_the_cell_that_is_named(mad_predicted: Path, mad_project: Path) -> None:
-    rows = read_leaderboard(mad_predicted / "vcr/leaderboard.csv")
+    with open(mad_predicted / "vcr/leaderboard.csv", encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
     records = MadData(mad_project, "vcr", "test").named("unlabelled")
-    assert list(rows) == [record.id for record in records]
-    for row in rows.values():
-        assert sum(row.answers) == pytest.approx(1, abs=1e-5)
-        assert all(sum(part) == pytest.approx(1, abs=1e-5) for part in row.rationales)
-        assert len({*row.rationales}) == 4, "a rationale's chance depends on the answer it is given for"
+    assert [row["annot_id"] for row in rows] == [record.id for record in records]
+    for row in rows:
+        answers, *rationales = (tuple(float(row[f"{group}_{at}"]) for at in range(CHOICES)) for group in GROUPS)
+        assert sum(answers) == pytest.approx(1, abs=1e-5)
+        assert all(sum(part) == pytest.approx(1, abs=1e-5) for part in rationales)
+        assert len({*rationales}) == CHOICES, "a rationale's chance depends on the answer it is given for"
 
 
 @pytest.mark.parametrize("task", TASKS)

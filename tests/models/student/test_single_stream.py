@@ -58,15 +58,6 @@ def test_a_tag_moves_only_the_region_that_carries_it_into_the_encoder(mini: Sing
     assert (tagged.regions[1, 2] - none.regions[1, 2]).abs().max() > 0.01
 
 
-def test_hidden_regions_lose_their_features(mini: SingleStream) -> None:
-    batch = {**mini.tokenize(TEXTS).batch(torch.arange(2)), **visual(2, 4)}
-    batch["hidden_regions"] = torch.zeros(2, 4, dtype=torch.bool)
-    batch["hidden_regions"][:, 1] = True
-    before = mini(batch).cls
-    batch["region_features"][:, 1] += 1.0
-    torch.testing.assert_close(mini(batch).cls, before)
-
-
 def test_saved_and_loaded_alike(mini: SingleStream, tmp_path: Path) -> None:
     mini.save(tmp_path)
     again = load_student(tmp_path)

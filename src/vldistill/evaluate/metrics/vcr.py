@@ -17,13 +17,12 @@ from typing import Any, TypedDict
 from vldistill.errors import InputError
 from vldistill.evaluate.metrics.captions import check_ids
 from vldistill.files import atomic_write
+from vldistill.records import CHOICES
 
-CHOICES = 4
 METRICS = ("Q->A", "QA->R", "Q->AR")
 ID = "annot_id"
 GROUPS = ("answer", *(f"rationale_conditioned_on_a{answer}" for answer in range(CHOICES)))
 COLUMNS = (ID, *(f"{group}_{choice}" for group in GROUPS for choice in range(CHOICES)))
-MEND = "Write the file again"
 LABELS = "Score a split that has labels: VCR's test split has none"
 Scores = Sequence[float]
 
@@ -91,17 +90,6 @@ def score_vcr(
     return {"metrics": {**means, "n": len(per_item)}, "per_item": per_item}
 
 
-def given_correct(items: Iterable[VcrItem], rows: Mapping[str, LeaderboardRow]) -> dict[str, Scores]:
-    """Of a leaderboard file, the rationale scores that QA->R counts: those given the correct answer.
-
-    Raises:
-        InputError: a question has no row.
-    """
-    truth = {item.id: item for item in items}
-    check_ids(truth, rows, what="a row", where="questions")
-    return {key: rows[key].rationales[item.answer_label] for key, item in truth.items()}
-
-
 def write_leaderboard(path: str | Path, rows: Mapping[str, LeaderboardRow]) -> None:
     """Write the leaderboard's CSV file, 21 columns, atomically; a reader gets back the very same numbers.
 
@@ -118,59 +106,6 @@ def write_leaderboard(path: str | Path, rows: Mapping[str, LeaderboardRow]) -> N
             for group, scores in zip(GROUPS, groups, strict=True):
                 _four(key, scores, group, path)
             writer.writerow([key, *(repr(float(score)) for scores in groups for score in scores)])
-
-
-def read_leaderboard(path: str | Path) -> dict[str, LeaderboardRow]:
-    """Read a leaderboard CSV file; the order of its columns is free.
-
-    Raises:
-        InputError: the file is missing or not UTF-8, a column is missing or unknown, an annot_id is empty or there
-            twice, or a value is not a finite number.
-    """
-    path = Path(path)
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            _check_columns(path, reader.fieldnames or ())
-            found: dict[str, LeaderboardRow] = {}
-            for values in reader:
-                _add(found, values, path, f"line {reader.line_num}")
-            return found
-    except FileNotFoundError:
-        raise InputError("no such CSV file", file=path, action="Check the path") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", file=path, action=MEND) from None
-    except csv.Error as error:
-        raise InputError(f"not valid CSV: {error}", file=path, action=MEND) from None
-
-
-def _check_columns(path: Path, names: Sequence[str]) -> None:
-    for name in (*COLUMNS, *names):
-        if list(names).count(name) != 1 or name not in COLUMNS:
-            problem = "unknown column" if name not in COLUMNS else f"column is there {list(names).count(name)} times"
-            raise InputError(problem, file=path, record="line 1", field=name, action=f"Columns: {', '.join(COLUMNS)}")
-
-
-def _add(found: dict[str, LeaderboardRow], values: dict[Any, Any], path: Path, record: str) -> None:
-    if None in values or None in values.values():
-        raise InputError(f"not {len(COLUMNS)} values", file=path, record=record, action=MEND)
-    key = values[ID]
-    if not key or key in found:
-        problem = f"{key!r} is there twice" if key else "empty"
-        raise InputError(problem, file=path, record=record, field=ID, action=MEND)
-    answers, *rationales = (tuple(_number(values, f"{g}_{c}", path, record) for c in range(CHOICES)) for g in GROUPS)
-    found[key] = LeaderboardRow(answers, tuple(rationales))
-
-
-def _number(values: dict[Any, Any], column: str, path: Path, record: str) -> float:
-    try:
-        value = float(values[column])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        problem = f"{values[column]!r} is not a finite number"
-        raise InputError(problem, file=path, record=record, field=column, action=MEND)
-    return value
 
 
 def _right(key: str, scores: Scores, label: int, what: str, file: str | Path | None) -> bool:

@@ -1,4 +1,4 @@
-"""Task heads and texts, as UNITER has them (model/{vcr,ve,vqa}.py, data/vcr.py of ChenRocks/UNITER).
+"""Task heads, as UNITER has them, and the texts they judge (model/{vcr,ve,vqa}.py, data/vcr.py of ChenRocks/UNITER).
 
     VCR       one sequence a choice: [CLS] Q [SEP] A_c [SEP], and [CLS] Q [SEP] A_gt [SEP] R_c [SEP] -> one score each
     SNLI-VE   [CLS] hypothesis [SEP] -> 3 classes
@@ -39,24 +39,9 @@ class Head(nn.Module):
         return scores
 
 
-def choice_scores(head: Head, pooled: Tensor, choices: int) -> Tensor:
-    """Scores [Q, choices] of the pooled states [Q * choices, D] of all choices, question by question."""
-    return head(pooled).view(-1, choices)
-
-
 def soft_target_loss(scores: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy of scores and soft targets [B, answers], summed over answers, mean over questions."""
     return functional.binary_cross_entropy_with_logits(scores, targets, reduction="none").sum(dim=1).mean()
-
-
-def answer_texts(question: str, answers: Sequence[str]) -> list[list[str]]:
-    """Segments of the sequences that judge answers."""
-    return [[question, answer] for answer in answers]
-
-
-def rationale_texts(question: str, answer: str, rationales: Sequence[str]) -> list[list[str]]:
-    """Segments of the sequences that judge rationales, given the right answer."""
-    return [[question, answer, rationale] for rationale in rationales]
 
 
 class SoftTargets:
@@ -119,10 +104,6 @@ class AnswerVocabulary:
             for column, (number, score) in enumerate(known):
                 numbers[row, column], values[row, column] = number, score
         return SoftTargets(numbers, values, len(self))
-
-    def coverage(self, soft: Sequence[Mapping[str, float]]) -> float:
-        """Share of questions with at least one answer in the vocabulary: the rest cannot be answered."""
-        return sum(any(answer in self._numbers for answer in scores) for scores in soft) / max(1, len(soft))
 
 
 def answer_vocabulary(soft: Iterable[Mapping[str, float]], *, least: int = 1, largest: int = 3129) -> AnswerVocabulary:

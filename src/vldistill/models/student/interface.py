@@ -9,7 +9,6 @@ A batch is a dict of tensors; B sequences, L + 1 tokens, K + 1 visual positions:
     region_boxes     [B, K + 1, 7] x1, y1, x2, y2, w, h, area as shares of the image
     region_mask      [B, K + 1] bool
     region_tags      [B, K + 1] id of the token that names the region, 0 = none; may be left out
-    hidden_regions   [B, K + 1] bool, features to be masked; may be left out
     pixels           [B, 3, H, W]                                             students with ``visual = "pixels"``
     pixel_mask       [B, H, W] 1 = image, 0 = padding
 

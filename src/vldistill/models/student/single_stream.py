@@ -146,16 +146,13 @@ class _RegionEmbeddings(nn.Module):
         self.img_layer_norm = nn.LayerNorm(config.width, eps=EPSILON)
         self.pos_linear = nn.Linear(BOX_VALUES, config.width)
         self.pos_layer_norm = nn.LayerNorm(config.width, eps=EPSILON)
+        # stands for masked regions in UNITER's pre-training, which is not done here; its published weights hold it
         self.mask_embedding = nn.Embedding(2, config.region_width)
         self.LayerNorm = nn.LayerNorm(config.width, eps=EPSILON)
         self.dropout = config.dropout
 
     def forward(self, batch: Batch, region_type: Tensor, words: nn.Embedding) -> Tensor:
-        features = batch["region_features"]
-        if "hidden_regions" in batch:
-            hidden = batch["hidden_regions"].unsqueeze(-1)
-            features = torch.where(hidden, self.mask_embedding.weight[1], features)
-        states = self.img_layer_norm(self.img_linear(features)) + region_type
+        states = self.img_layer_norm(self.img_linear(batch["region_features"])) + region_type
         states = states + self.pos_layer_norm(self.pos_linear(batch["region_boxes"]))
         if "region_tags" in batch:
             tags = batch["region_tags"]
