@@ -17,7 +17,7 @@ from vldistill.distill.mad.adapt import Adapter, adapted, contrastive_loss, fitt
 from vldistill.distill.mad.confidence import fold_of, out_of_fold
 from vldistill.distill.mad.data import held_groups
 from vldistill.distill.mad.inputs import Inputs
-from vldistill.distill.mad.items import ANSWERS, RATIONALES, Items, answer_scores, choice_items, joined, question_items
+from vldistill.distill.mad.items import ANSWERS, RATIONALES, Items, choice_items, joined, question_items
 from vldistill.distill.mad.projections import places_of, ridge
 from vldistill.distill.mad.sight import StoredRegions
 from vldistill.distill.mad.targets import Picks, Vectors, content_words, of_parts, pick
@@ -89,9 +89,11 @@ def test_vqa_targets_are_soft() -> None:
     record = QuestionRecord(
         "1", "a.png", "coco", "what?", ["Two"] * 5 + ["2"] + ["a cat"] * 2 + ["x", "y"], "o", "w", "dev"
     )
-    assert answer_scores(record) == {"2": 1.0, "cat": 0.6, "x": 0.3, "y": 0.3}
-    targets = question_items([record], ["cat", "none", "2"]).targets[torch.tensor([0])]
-    assert targets.tolist() == [[pytest.approx(0.6), 0.0, 1.0]]
+    fewer = replace(record, answers=["a cat"] * 2 + ["x"] * 3)
+    targets = question_items([record, fewer], ["cat", "none", "2", "x"]).targets[torch.arange(2)]
+    # the official accuracy, each annotator held against the others; of five annotators it is no 0.3 a vote
+    assert targets[0].tolist() == pytest.approx([0.6, 0.0, 1.0, 0.3])
+    assert targets[1].tolist() == pytest.approx([(2 * 1 + 3 * 2) / 15, 0.0, 0.0, (3 * 2 + 2 * 3) / 15])
     assert question_items([record], []).targets.shape == (1, 0)
 
 

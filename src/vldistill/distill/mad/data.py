@@ -15,7 +15,6 @@ from vldistill.distill.mad.items import (
     ANSWERS,
     RATIONALES,
     Items,
-    answer_scores,
     choice_items,
     entailment_items,
     joined,
@@ -23,6 +22,7 @@ from vldistill.distill.mad.items import (
 )
 from vldistill.errors import InputError
 from vldistill.evaluate.data import listed
+from vldistill.evaluate.metrics.vqa import soft_targets
 from vldistill.features.store import Store, open_store
 from vldistill.models.student.heads import answer_vocabulary
 from vldistill.params.mad import MadOptions, Task
@@ -78,7 +78,7 @@ def load_subset(task: Task, records: Path, subset: Path, options: MadOptions, se
     rest = [record for record in chosen if _group(task, record) in held]
     answers: list[str] = list(LABELS) if task == "snli_ve" else []
     if task == "vqa":
-        soft = [answer_scores(record) for record in fitted]
+        soft = [soft_targets(record.answers) for record in fitted]
         answers = answer_vocabulary(soft, least=options.least_count, largest=options.most_answers).answers
     return Subset(
         train=make_items(task, fitted, answers, tagged_as),

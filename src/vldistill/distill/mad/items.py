@@ -7,22 +7,19 @@ for a teacher.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from vldistill.evaluate.metrics.vqa_normalise import canonical
+from vldistill.evaluate.metrics.vqa import soft_targets
 from vldistill.features.sentences import spelled
 from vldistill.models.student import object_tag
 from vldistill.models.student.heads import AnswerVocabulary, SoftTargets
 from vldistill.records import CHOICES, LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord, Token
 
 ANSWERS, RATIONALES = "answers", "rationales"
-SHARE = 0.3
-"""VQA: score of an answer for each annotator who gave it, up to 1: with ten of them, the official accuracy."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def question_items(records: Sequence[QuestionRecord], answers: Sequence[str]) ->
     """VQA, with the scores of ``answers``, which may be empty where nothing is to be learnt."""
     targets: Tensor | SoftTargets = torch.zeros(len(records), 0)
     if answers:
-        targets = AnswerVocabulary(answers).targets([answer_scores(record) for record in records])
+        targets = AnswerVocabulary(answers).targets([soft_targets(record.answers) for record in records])
     return Items(
         task="vqa",
         ids=[record.id for record in records],
@@ -153,12 +150,6 @@ def student_text(tokens: Sequence[Token]) -> str:
     return " ".join(
         token if isinstance(token, str) else " and ".join(object_tag(index) for index in token) for token in tokens
     )
-
-
-def answer_scores(record: QuestionRecord) -> Mapping[str, float]:
-    """Normalised answer -> its score: the soft target of a question."""
-    counts = Counter(canonical(answer) for answer in record.answers)
-    return {answer: min(1.0, SHARE * count) for answer, count in counts.items()}
 
 
 def _asked(record: ChoiceRecord, part: str) -> list[str]:
