@@ -58,9 +58,15 @@ def test_states_are_taken_where_they_are_picked() -> None:
     states = StudentStates(
         torch.zeros(2, 2), text, torch.ones(2, 3).bool(), regions, torch.ones(2, 2, dtype=torch.bool)
     )
-    assert state_at(states, "token", torch.tensor([[2, 0], [0, 0]])).tolist() == [[[4, 5], [0, 1]], [[6, 7], [6, 7]]]
-    assert state_at(states, "region", torch.tensor([1, 0])).tolist() == [[2, 3], [4, 5]]
-    assert state_at(states, "cls", torch.tensor([9, 9])).tolist() == [[0, 0], [0, 0]]
+    picks = {"token": torch.tensor([[2, 0], [0, 0]]), "region": torch.tensor([1, 0]), "targets": torch.tensor([1, 1])}
+    assert state_at(states, "token", picks).tolist() == [[[4, 5], [0, 1]], [[6, 7], [6, 7]]]
+    assert state_at(states, "region", picks).tolist() == [[2, 3], [4, 5]]
+    assert state_at(states, "region", {"region": torch.tensor([[0.25, 0.75], [1, 0]])}).tolist() == [[1.5, 2.5], [4, 5]]
+    assert state_at(states, "cls", {}).tolist() == [[0, 0], [0, 0]]
+    # where nothing was picked, nothing else in the batch stands in for it
+    for place in ("token", "region", "targets"):
+        with pytest.raises(KeyError):
+            state_at(states, place, {"targets": torch.tensor([1, 1])})
 
 
 def test_task_losses() -> None:

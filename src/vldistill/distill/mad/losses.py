@@ -55,15 +55,21 @@ def distance(one: Tensor, other: Tensor, kind: str) -> Tensor:
     return difference.abs().sum(dim=-1) if kind == "l1" else difference.square().sum(dim=-1)
 
 
-def state_at(states: StudentStates, place: str, picked: Tensor) -> Tensor:
+def state_at(states: StudentStates, place: str, picks: Mapping[str, Tensor]) -> Tensor:
     """The states that are drawn to a teacher: ``cls`` h_0 [B, D], ``token`` h_k [B, m, D] or ``region`` r_j [B, D].
 
-    They stand at ``picked`` [B, m] or [B].
-    A region that is no state of its own is the mean of some: then ``picked`` is the share [B, K + 1] of each.
+    Args:
+        states: of B texts.
+        place: one of these.
+        picks: place -> k [B, m] or j [B]; ``cls`` needs none. A region that is no state of its own is the mean of
+            some: then the share [B, K + 1] of each.
+
+    Raises:
+        KeyError: nothing was picked at ``place``.
     """
     if place == "cls":
         return states.cls
-    of = states.text if place == "token" else states.regions
+    of, picked = {"token": states.text, "region": states.regions}[place], picks[place]
     if picked.is_floating_point():
         return torch.einsum("bk,bkd->bd", picked.to(of.dtype), of)
     rows = torch.arange(len(picked), device=of.device)

@@ -193,9 +193,9 @@ def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> di
     for rows in torch.arange(len(items)).split(AT_ONCE):
         batch = inputs.batch(rows)
         states = StudentStates(*(of.cpu() for of in student({name: of.to(device) for name, of in batch.items()})))
-        region = inputs.places(batch, rows, picked.region[rows])
+        picks = {"token": picked.token[rows], "region": inputs.places(batch, rows, picked.region[rows])}
         for place, of_place in parts.items():
-            of_place.append(state_at(states, place, region if place == "region" else picked.token[rows]))
+            of_place.append(state_at(states, place, picks))
     return {place: torch.cat(found).flatten(0, -2) for place, found in parts.items()}
 
 

@@ -23,7 +23,7 @@ from vldistill.distill.mad.losses import (
 )
 from vldistill.distill.mad.projections import CLS, map_name, places_of
 from vldistill.distill.mad.scores import with_teacher
-from vldistill.distill.mad.targets import CLIP_IMAGE, Picks
+from vldistill.distill.mad.targets import Picks
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import MadOptions
 from vldistill.training import Sampler
@@ -144,9 +144,8 @@ class MadTask:
         weights = {name: weight.repeat_interleave(choices) for name, weight in self._weights(scores, batch).items()}
         for teacher in self._teaching.teachers:
             maps = self._maps_of(teacher)
-            picked = batch.get("region" if teacher == CLIP_IMAGE else "token", batch["targets"])
             terms[teacher] = distillation(
-                {place: state_at(states, place, picked) for place in maps},
+                {place: state_at(states, place, batch) for place in maps},
                 {place: self.module.matrix(name) for place, name in maps.items()},
                 {place: batch[name] for place, name in maps.items()},
                 weights[teacher],
