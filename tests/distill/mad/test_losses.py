@@ -14,8 +14,8 @@ from vldistill.distill.mad.losses import (
     distillation,
     normalised,
     projected,
-    right,
     state_at,
+    target_probability,
     task_loss,
 )
 from vldistill.models.student import StudentStates
@@ -78,12 +78,12 @@ def test_task_losses() -> None:
     assert soft.item() == pytest.approx(math.log(2) - 0.6 * math.log(0.75) - 0.4 * math.log(0.25), rel=1e-5)
 
 
-def test_chance_of_the_right_answer() -> None:
+def test_probability_of_the_target() -> None:
     scores = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])
-    assert right(scores, torch.tensor([1, 0])).tolist() == pytest.approx([0.75, 0.5])
+    assert target_probability(scores, torch.tensor([1, 0])).tolist() == pytest.approx([0.75, 0.5])
     # answers of score 0.6 and 0.3: two thirds of the one's chance, a third of the other's; none can be given: 0
     soft = torch.tensor([[0.3, 0.6], [0.0, 0.0]])
-    assert right(scores, soft).tolist() == pytest.approx([0.25 / 3 + 2 * 0.75 / 3, 0.0], abs=1e-6)
+    assert target_probability(scores, soft).tolist() == pytest.approx([0.25 / 3 + 2 * 0.75 / 3, 0.0], abs=1e-6)
 
 
 @pytest.mark.parametrize(

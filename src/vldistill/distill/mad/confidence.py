@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import AT_ONCE, Table, changed
-from vldistill.distill.mad.losses import right, task_loss
+from vldistill.distill.mad.losses import target_probability, task_loss
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.params.mad import TeacherHead
 from vldistill.records import LABELS
@@ -83,7 +83,7 @@ def _judged(features: Table, items: Items, fitted: Tensor, held: Tensor, options
         return torch.full((int(held.sum()),), 1.0 / (items.choices if items.choices > 1 else _classes(items)))
     scores_of = fitted_head(features, items, fitted, options)
     parts = held.nonzero().flatten().split(AT_ONCE)
-    return torch.cat([right(scores_of(part), items.targets[part]) for part in parts])
+    return torch.cat([target_probability(scores_of(part), items.targets[part]) for part in parts])
 
 
 def head_scores(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:

@@ -111,15 +111,15 @@ def _as_many(target: Tensor, states: Tensor) -> Tensor:
     return target if target.dim() == states.dim() else target[:, None]
 
 
-def right(scores: Tensor, targets: Tensor) -> Tensor:
-    """p(y|x) [N]: what a softmax over the scores [N, A] gives the right answer.
+def target_probability(scores: Tensor, targets: Tensor) -> Tensor:
+    """p(y|x) [N]: what a softmax over the scores [N, A] gives the target.
 
-    VQA (our choice): the mean over the right answers, by their scores; 0 where none can be given.
+    VQA (our choice): the mean over the answers, by their scores; 0 where no answer has one.
     """
-    chances = scores.softmax(dim=1)
+    probabilities = scores.softmax(dim=1)
     if targets.dim() == 1:
-        return chances.gather(1, targets[:, None]).squeeze(1)
-    return (chances * targets).sum(dim=1) / targets.sum(dim=1).clamp(min=1e-6)
+        return probabilities.gather(1, targets[:, None]).squeeze(1)
+    return (probabilities * targets).sum(dim=1) / targets.sum(dim=1).clamp(min=1e-6)
 
 
 def confidence_weight(teacher: Tensor, student: Tensor, options: Confidence, constant: float) -> Tensor:

@@ -17,8 +17,8 @@ from vldistill.distill.mad.losses import (
     confidence_weight,
     distillation,
     normalised,
-    right,
     state_at,
+    target_probability,
     task_loss,
 )
 from vldistill.distill.mad.projections import CLS, map_name, places_of
@@ -161,7 +161,7 @@ class MadTask:
 
     def _weights(self, scores: Tensor, batch: dict[str, Any]) -> dict[str, Tensor]:
         """w_m [N] of each teacher."""
-        student = right(scores.detach().float(), batch["targets"])
+        student = target_probability(scores.detach().float(), batch["targets"])
         options = self._options.confidence
         found = {
             teacher: confidence_weight(
