@@ -1,12 +1,20 @@
 """SNLI-VE-style hypotheses, VCR-style questions and region descriptions: true where they say so, biased as planted."""
 
 from collections import Counter
+from dataclasses import asdict
+from statistics import mean
 
 import pytest
 
 from tests.world.test_blind import blind_answers
+from vldistill.evaluate.mad.data import BLIND
+from vldistill.evaluate.mad.references import reference_rows
+from vldistill.params import Params
 from vldistill.params.world import World as WorldParams
-from vldistill.world import entailment, genome, vcr
+from vldistill.records import CHOICES, ChoiceRecord, vqa
+from vldistill.split.mad import question_lists
+from vldistill.split.priors import majority
+from vldistill.world import entailment, genome, official, vcr
 from vldistill.world.concepts import SLOTS, VALUES, WORDS, plural
 from vldistill.world.groups import CELLS, draw_groups
 from vldistill.world.scenes import World
@@ -158,15 +166,63 @@ def test_tags_are_repeated_as_planted_and_the_pronoun_tells_nothing(items):
             assert abs(alone.count("he") / len(alone) - 0.5) < 0.07
 
 
-def test_the_tag_cue_is_a_hint_and_no_more(items):
-    """Always choosing an answer that repeats the question's tag gains what was planted."""
+def choice_records(world, pool, repeat):
+    return [
+        ChoiceRecord(
+            id=f"{pool}-{index}-{number}",
+            image=f"{index}.jpg",
+            movie=str(index),
+            objects=["person"] * len(group.figures),
+            split=pool,
+            **asdict(item),
+        )
+        for index, group in enumerate(draw_groups(world, pool, 1200, pool))
+        for number, item in enumerate(vcr.items(group, 2, world.rng(pool, index), repeat))
+    ]
 
-    def guess(item):
-        repeats = [number for number, choice in enumerate(item.answers) if choice[0] == asked_for(item)]
-        return 1 / len(repeats) if item.answer_label in repeats else 0.0 if repeats else 0.25
 
-    right = 100 * sum(guess(item) for _, item in items["test"]) / len(items["test"])
-    assert 30 < right < 50
+@pytest.mark.parametrize(
+    ("repeat", "least", "most"), [(PARAMS.tag_repeat, 5, 25), (vcr.WRONG_REPEAT, -5, 5)], ids=["cue", "no cue"]
+)
+def test_a_classifier_without_the_picture_gains_what_was_planted_in_vcr(world, repeat, least, most):
+    train, test = (choice_records(world, pool, repeat) for pool in ("train", "test"))
+    rows = reference_rows(BLIND, "vcr", train, {"test": test}, most=len(train))["test"]
+    for scores, label in (("scores", "answer_label"), ("rationale_scores", "rationale_label")):
+        right = sum(
+            max(range(CHOICES), key=row[scores].__getitem__) == getattr(record, label)
+            for row, record in zip(rows, test, strict=True)
+        )
+        assert least <= 100 * right / len(test) - 100 / CHOICES <= most, scores
+
+
+def test_a_classifier_without_the_picture_gains_what_changed_answer_priors_plant(world, tmp_path):
+    """On the same questions: one that is trained on changed priors against one that is trained on plain ones."""
+    scenes = {
+        part: dict(enumerate(world.scenes(pool, ("seen",), count, f"coco-{part}"), start=official.FIRST_ID[part]))
+        for part, pool, count in (("train", "dev", 2000), ("test", "test", 1000))
+    }
+    official.write_vqav2(world, scenes, tmp_path)
+    names = {number: str(number) for part in scenes.values() for number in part}
+    records = vqa.read(tmp_path, vqa.VQAV2, "coco", names)
+    by_id = {record.id: record for record in records}
+    lists = question_lists(Params(), records)
+
+    def listed(name):
+        return [by_id[identity] for identity in lists[name]["ids"]]
+
+    sets = {name: listed(name) for name in ("test", "cp-iid", "cp-shift")}
+
+    def accuracy(training):
+        rows = reference_rows(BLIND, "vqa", training, sets, most=len(training))
+        said = {row["id"]: row["prediction"] for of_set in rows.values() for row in of_set}
+        return {name: 100 * mean(said[r.id] == majority(r.answers) for r in of_set) for name, of_set in sets.items()}
+
+    plain, changed = accuracy(listed("train-100-s0")), accuracy(listed("cp-train-100-s0"))
+    assert 5 <= changed["cp-iid"] - plain["cp-iid"] <= 25
+    assert changed["cp-shift"] < plain["cp-shift"] - 5
+    kinds = Counter((record.question_type, majority(record.answers)) for record in sets["test"])
+    best = {kind: max(count for (other, _), count in kinds.items() if other == kind) for kind, _ in kinds}
+    assert plain["test"] - 100 * sum(best.values()) / len(sets["test"]) <= 5
 
 
 def test_region_descriptions_are_true(world):
