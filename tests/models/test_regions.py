@@ -23,7 +23,7 @@ from vldistill.models.region_files import (
     read_regions,
 )
 from vldistill.models.region_folders import folder_of, identity
-from vldistill.models.regions import encode_regions, geometry, shares, tag_ids
+from vldistill.models.regions import encode_regions, geometry, intersection_over_union, shares, tag_ids
 from vldistill.models.teacher import ImageTower, load_teacher, save_teacher
 
 PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
@@ -116,6 +116,14 @@ def test_tags_name_boxes_but_never_the_whole_image() -> None:
     assert tags.tolist() == [[0, 7, 0], [0, 7, 8]]
     with pytest.raises(InputError, match=r"record 0: no token for the tag '\[9\]'"):
         tag_ids([["[9]"]], 3, {"[1]": 7})
+
+
+def test_overlap_is_intersection_over_union():
+    boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6], [1, 1, 1, 1]], np.float32)
+    assert intersection_over_union(boxes, boxes[0]).tolist() == pytest.approx([1, 1 / 7, 0, 0])
+    # every box of each row with the row's own one
+    pairs = intersection_over_union(np.stack([boxes[:2], boxes[1:3]]), boxes[[1, 2], None])
+    assert pairs.tolist() == [pytest.approx([1 / 7, 1]), pytest.approx([0, 1])]
 
 
 def npz(boxes: int = 14, width: int = 6, **changes) -> bytes:

@@ -109,6 +109,15 @@ def geometry(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes, size, size[:, :1] * size[:, 1:]], axis=1).astype(np.float32)
 
 
+def intersection_over_union(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of boxes [..., 4] x1, y1, x2, y2 of one unit; 0 for a box without area."""
+    size = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    both = size.clip(min=0).prod(axis=-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (one, other)]
+    found: np.ndarray = both / (areas[0] + areas[1] - both).clip(min=1e-9)
+    return found
+
+
 def tag_ids(names: Sequence[Sequence[str]], most: int, ids: Mapping[str, int]) -> Tensor:
     """Entries `region_tags` [N, R] of N images.
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from vldistill.models.images import open_image
-from vldistill.models.regions import Regions, encode_regions, shares, tag_ids
+from vldistill.models.regions import Regions, encode_regions, intersection_over_union, shares, tag_ids
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
 from vldistill.models.student.single_stream import REGION_TYPE
 from vldistill.models.student.tokens import learn_vocabulary
@@ -158,11 +158,7 @@ def collect(
 def region_of(box: Sequence[float], image: RegionsRecord, most: int) -> int:
     """The region that a phrase's box overlaps most, by intersection over union; 0 = the whole image."""
     regions = np.asarray([[0, 0, image.width, image.height], *image.boxes[: most - 1]], dtype=np.float64)
-    given = np.asarray(box, dtype=np.float64)
-    inner = np.minimum(regions[:, 2:], given[2:]) - np.maximum(regions[:, :2], given[:2])
-    shared = inner.clip(min=0).prod(axis=1)
-    areas = (regions[:, 2:] - regions[:, :2]).prod(axis=1) + (given[2:] - given[:2]).prod()
-    return int((shared / (areas - shared)).argmax())
+    return int(intersection_over_union(regions, np.asarray(box, dtype=np.float64)).argmax())
 
 
 def cut(phrases: Phrases, held_out: float) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ from vldistill.distill.mad.lookup import Table
 from vldistill.errors import InputError
 from vldistill.images import open_images
 from vldistill.models.region_files import RegionFiles
+from vldistill.models.regions import intersection_over_union
 from vldistill.models.student.interface import PixelRule
 
 DECODERS = 4
@@ -112,8 +113,8 @@ class FiledRegions:
 
     def places(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
         """The region that overlaps most."""
-        overlap = intersection_over_union(batch["region_boxes"][..., :4], boxes[:, None])
-        best = overlap.masked_fill(~batch["region_mask"], -1.0).argmax(dim=1)
+        overlap = intersection_over_union(batch["region_boxes"][..., :4].numpy(), boxes[:, None].numpy())
+        best = torch.from_numpy(overlap).masked_fill(~batch["region_mask"], -1.0).argmax(dim=1)
         return torch.where(picked == 0, 0, best)
 
 
@@ -149,11 +150,3 @@ class Pixels:
 
     def _prepared(self, image: int) -> dict[str, Tensor]:
         return self._rule.prepare([self._images.read(self._keys[image])])
-
-
-def intersection_over_union(one: Tensor, other: Tensor) -> Tensor:
-    """Of boxes [..., 4] x1, y1, x2, y2; 0 for a box without area."""
-    size = torch.minimum(one[..., 2:], other[..., 2:]) - torch.maximum(one[..., :2], other[..., :2])
-    both = size.clamp(min=0.0).prod(dim=-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(dim=-1) for boxes in (one, other)]
-    return both / (areas[0] + areas[1] - both).clamp(min=1e-9)
