@@ -47,6 +47,7 @@ STORE = ("features/store.py",)
 STUDENT = ("models/regions.py", "models/student", *TEACHER)
 MAD_INPUTS = (
     "evaluate/data.py",
+    "evaluate/metrics/vqa_formula.py",
     "evaluate/metrics/vqa_normalise.py",
     "features/sentences.py",
     "split/lists.py",

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from vldistill.errors import InputError
-from vldistill.evaluate.metrics.vqa import soft_targets
+from vldistill.evaluate.metrics.vqa_formula import soft_targets
 from vldistill.models.student.heads import answer_vocabulary, soft_target_loss
 
 

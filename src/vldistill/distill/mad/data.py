@@ -22,7 +22,7 @@ from vldistill.distill.mad.items import (
 )
 from vldistill.errors import InputError
 from vldistill.evaluate.data import listed
-from vldistill.evaluate.metrics.vqa import soft_targets
+from vldistill.evaluate.metrics.vqa_formula import soft_targets
 from vldistill.features.store import Store, open_store
 from vldistill.models.student.heads import answer_vocabulary
 from vldistill.params.mad import MadOptions, Task

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vldistill.evaluate.metrics.vqa import soft_targets
+from vldistill.evaluate.metrics.vqa_formula import soft_targets
 from vldistill.features.sentences import spelled
 from vldistill.models.student import object_tag
 from vldistill.models.student.heads import AnswerVocabulary, SoftTargets

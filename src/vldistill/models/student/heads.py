@@ -110,8 +110,8 @@ def answer_vocabulary(soft: Iterable[Mapping[str, float]], *, least: int = 1, la
     """The most frequent answers of the training questions, of this subset and no others.
 
     Args:
-        soft: for each training question its answers -> accuracy, as `vldistill.evaluate.metrics.vqa.soft_targets`
-            gives them.
+        soft: for each training question its answers -> accuracy, as
+            `vldistill.evaluate.metrics.vqa_formula.soft_targets` gives them.
         least: leave out answers to fewer questions (9 gives about 3,129 on all of VQAv2's training set).
         largest: most answers.
 
