@@ -12,6 +12,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vldistill.records import CHOICES
 from vldistill.world.concepts import VALUES, WORDS, plural
 from vldistill.world.groups import Group
 from vldistill.world.language import article
@@ -20,7 +21,6 @@ Token = str | list[int]
 Claim = dict[str, str]
 """Slot -> value: what a statement says of its figures."""
 
-CHOICES = 4
 LOOKS = ("size", "color", "shape")
 PLACE = ("row", "column")
 KINDS = {"looks": 0.45, "place": 0.2, "common": 0.35}
