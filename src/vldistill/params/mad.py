@@ -18,6 +18,8 @@ Task = Literal["snli_ve", "vcr", "vqa"]
 TASKS: tuple[Task, ...] = ("snli_ve", "vcr", "vqa")
 StudentName = Literal["student", "student_gap0", "student_gap25", "student_gap50"]
 Target = Literal["cls", "selected", "both", "random", "argmin"]
+SELECTIONS: tuple[Target, ...] = ("selected", "both")
+"""The targets whose token and region are those that the teacher chooses."""
 Percent = Annotated[int, Field(ge=1, le=100)]
 
 

@@ -52,13 +52,12 @@ from vldistill.features.store import Store, check_fingerprint
 from vldistill.models.mad import MadModel, TeacherInput
 from vldistill.models.student import Student, load_student, refuse_seen
 from vldistill.params import Params
-from vldistill.params.mad import MadOptions
+from vldistill.params.mad import SELECTIONS, MadOptions
 from vldistill.records import read_phrases
 from vldistill.training import Run, discard, seed_everything, train
 
 MAPS = "maps.safetensors"
 METRICS = "metrics.jsonl"
-SELECTIONS = ("selected", "both")
 SHUFFLE, PICK = 1, 2
 """Numbers that keep the draws of one seed apart."""
 

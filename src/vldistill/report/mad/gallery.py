@@ -26,14 +26,12 @@ from vldistill.features.sentences import spelled, untagged
 from vldistill.features.store import Store, open_store, sentence_key
 from vldistill.files import read_jsonl
 from vldistill.params import Params
+from vldistill.params.mad import SELECTIONS
 from vldistill.records import ChoiceRecord, EntailmentRecord, RegionsRecord, read_regions
 from vldistill.report.gallery import Thumbnails, rank
 from vldistill.report.mad import names
 from vldistill.report.mad.found import Found, few_of, in_domain
 
-SELECTIONS = ("selected", "both")
-"""The targets of arms whose token and region are chosen by the teacher."""
-REGION_POOLED = "region_pooled"
 SHORT = {METHOD_ARM: "MAD", BASELINE: "baseline", TEACHER: "teacher\u2019s head"}
 
 
@@ -193,6 +191,7 @@ class _Bench:
         if not self.chosen_by_teacher:
             return tuple(Word(word) for word in shown.words), ()
         # torch is imported with it, and only where MAD was run
+        from vldistill.distill.mad.inputs import REGION_POOLED
         from vldistill.distill.mad.targets import content_words
 
         regions = _unit(features.get(REGION_POOLED, [image])[0])
