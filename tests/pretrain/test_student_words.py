@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from vldistill import artifact, layout, pretrain
+from vldistill.distill.mad.items import student_text
 from vldistill.errors import InputError
 from vldistill.params import Params
 from vldistill.pretrain import STUDENTS
@@ -14,7 +16,9 @@ from vldistill.pretrain.student_recipe import recipe_of
 from vldistill.pretrain.student_words import TASK_SETS, task_words, withheld_words
 from vldistill.records import ChoiceRecord, EntailmentRecord, QuestionRecord, write_records
 from vldistill.records.synsets import ATTRIBUTES, OBJECTS, read_official, write_synsets
+from vldistill.world import entailment, genome, questions, vcr
 from vldistill.world.concepts import WORDS, plural
+from vldistill.world.groups import draw_groups
 from vldistill.world.official_mad import write_vg
 from vldistill.world.scenes import World
 
@@ -56,6 +60,31 @@ def test_the_world_tells_its_synonyms_and_a_student_is_kept_from_a_growing_share
     synsets = sum(len(values) for values in WORDS.values())
     of_synset = {word: value for values in WORDS.values() for value, words in values.items() for word in words}
     assert len({of_synset[word] for word in kept[50] if word in of_synset}) == -(-synsets // 2)
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """Without the tags of objects, which are tokens in any case."""
+    return {word for text in texts for word in text.replace("?", "").split() if not word.startswith("[")}
+
+
+def test_the_smallest_subset_has_all_that_the_rendered_tasks_add_to_the_words_of_vg(tmp_path: Path) -> None:
+    """So no text outside a training subset decides what is a token, though all of a task's are read for words."""
+    params = Params.model_validate({"world": {"sizes": {"vg": 8, "phrases": 1, "figure_phrases": 1}}})
+    world = World(params.world)
+    write_vg(world, tmp_path)
+    scenes = world.scenes("train", ("seen",), 1000, "words")
+    phrases = [genome.scene_phrase(scene, world.rng("p", at)) for at, scene in enumerate(scenes)]
+    named = set(read_official(tmp_path)) | words_of(phrases)
+    drawn = [vcr.items(g, 1, world.rng("v", at), 0.7)[0] for at, g in enumerate(draw_groups(world, "train", 1000, "g"))]
+    tasks = {
+        "snli_ve": [entailment.hypothesis(scene, world.rng("h", at), 0.25).text for at, scene in enumerate(scenes)],
+        "vcr": [" ".join(student_text(text) for text in (o.question, *o.answers, *o.rationales)) for o in drawn],
+        "vqa": [questions.vqa_question(scene, world.rng("q", at)).text for at, scene in enumerate(scenes)],
+    }
+    for task, fewest in (("snli_ve", 60), ("vcr", 20), ("vqa", 100)):
+        everything, few = words_of(tasks[task]), words_of(tasks[task][:fewest])
+        assert everything - few <= named, task
+        assert everything & named - few, "content words of a subset are not all: the others are words of VG"
 
 
 @pytest.mark.parametrize(
