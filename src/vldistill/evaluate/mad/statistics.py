@@ -53,17 +53,17 @@ EFFECTS = (
     ("cw", NAIVE, "weighting by confidence"),
     (METHOD_ARM, "cw", "choosing tokens instead of [CLS], on top of weights by confidence"),
     (METHOD_ARM, "ts", "weighting by confidence, on top of chosen tokens"),
-    (METHOD_ARM, "random_token", "choosing the best token instead of any"),
-    (METHOD_ARM, "argmin_token", "choosing the best token instead of the worst"),
-    (METHOD_ARM, "constant_weight", "weighting by confidence instead of a constant of the same mean"),
+    ("ts", "random_token", "choosing the best token instead of any"),
+    ("ts", "argmin_token", "choosing the best token instead of the worst"),
+    ("cw", "constant_weight", "weighting by confidence instead of a constant of the same mean"),
     ("mad_af", METHOD_ARM, "adapting the teacher first"),
     (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
     (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
     (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
     (NAIVE, "nkd_trainable", "projections fitted before instead of trained along"),
 )
-"""Arm, its control, and what the difference is the effect of."""
-ARMS_OF_EFFECTS = {arm for pair in EFFECTS for arm in pair[:2]}
+"""Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with constant
+weights is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against MAD."""
 
 Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 
