@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from vldistill.stats import Shift, above_line, bootstrap_mean, holm, paired_difference, seed_interval
+from vldistill.stats import (
+    Shift,
+    _resampled,
+    above_line,
+    bootstrap_mean,
+    group_sums,
+    holm,
+    paired_difference,
+    seed_interval,
+)
 
 
 def test_intervals_of_grouped_items_cover_and_naive_ones_do_not() -> None:
@@ -37,6 +47,48 @@ def test_two_levels_cover_where_seeds_vary() -> None:
         interval = paired_difference(a, np.zeros_like(a), resamples=500, seed=run).difference
         covered += interval.low <= 0 <= interval.high
     assert 0.87 <= covered / runs <= 0.99
+
+
+def plain_interval(table: NDArray[np.float64]) -> tuple[float, float]:
+    """Both levels drawn with replacement and nothing stretched."""
+    rng = np.random.default_rng(0)
+    seeds = rng.multinomial(len(table), np.full(len(table), 1 / len(table)), size=500) / len(table)
+    items = rng.multinomial(60, np.full(60, 1 / 60), size=500) / 60
+    low, high = np.quantile((seeds @ table * items).sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize(("ratio", "least", "gain"), [(1.0, 0.91, 0.01), (2.0, 0.86, 0.025)])
+def test_three_seeds_are_covered_better_where_they_vary(ratio: float, least: float, gain: float) -> None:
+    """``ratio``: the standard error of the mean that comes from seeds, over that from items."""
+    rng = np.random.default_rng(11)
+    plain = stretched = 0
+    runs = 1000
+    for _ in range(runs):
+        table = rng.normal(0, ratio * np.sqrt(3 / 60), (3, 1)) + rng.normal(0, 1, (1, 60)) + rng.normal(0, 0.3, (3, 60))
+        low, high = plain_interval(table)
+        plain += low <= 0 <= high
+        found = paired_difference(table, np.zeros_like(table), resamples=500).difference
+        stretched += found.low <= 0 <= found.high
+    # a standard error is about one point for each, and far less for their difference: both see the same tables
+    assert stretched / runs >= least
+    assert (stretched - plain) / runs >= gain
+
+
+def test_the_spread_of_drawn_seeds_is_the_variance_of_their_mean() -> None:
+    table = np.array([[1.0], [4.0], [10.0]]) * np.ones((3, 50))
+    means = _resampled(*group_sums(table, None), resamples=20_000, seed=0)
+    assert means.mean() == pytest.approx(5, abs=0.1)
+    assert means.var() == pytest.approx(np.var([1.0, 4.0, 10.0], ddof=1) / 3, rel=0.03)
+    one = paired_difference(table[:1], np.zeros((1, 50)), resamples=100).difference
+    assert (one.low, one.high) == (1.0, 1.0)
+
+
+def test_one_seed_is_drawn_as_before() -> None:
+    values = np.random.default_rng(12).random((1, 80))
+    groups = list(np.arange(80) // 2)
+    one = paired_difference(values, np.zeros((1, 80)), groups, resamples=300).difference
+    assert one == bootstrap_mean(values[0], groups, resamples=300)
 
 
 def test_false_alarms_are_as_rare_as_p_says() -> None:
@@ -94,7 +146,8 @@ def test_means_are_exact_and_inside(values: list[float], kinds: int) -> None:
 
 
 def plain_two_levels(table: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """The bootstrap as its definition says it, item by item: seeds and groups drawn with replacement."""
+    """The bootstrap as its definition says it, item by item: seeds and groups drawn with replacement; what the drawn
+    seeds differ from all seeds by is stretched."""
     rng = np.random.default_rng(seed)
     names = list(dict.fromkeys(groups.tolist()))
     drawn = rng.integers(0, len(names), size=(resamples, len(names)), dtype=np.int32)
@@ -102,7 +155,9 @@ def plain_two_levels(table: np.ndarray, groups: np.ndarray, resamples: int, seed
     means = []
     for row in range(resamples):
         items = np.concatenate([np.flatnonzero(groups == names[group]) for group in drawn[row]])
-        means.append(np.repeat(table, often[row], axis=0)[:, items].mean())
+        every = table[:, items].mean()
+        drawn_seeds = np.repeat(table, often[row], axis=0)[:, items].mean()
+        means.append(every + np.sqrt(len(table) / max(len(table) - 1, 1)) * (drawn_seeds - every))
     return np.array(means)
 
 

@@ -52,12 +52,11 @@ def seeds_needed(
     A difference is resolved where the interval of `paired_difference` leaves out 0. With the variance components of
     a - b between seeds (s), between groups (g) and the rest (e), for S seeds and G groups,
 
-        v(S) = s/S + g/G + e/(S G)                            is the variance of the mean difference,
-        w(S) = s (S - 1)/S^2 + g/G + (3 - 2/S) e/(S G)        what the two-level bootstrap takes it for (Owen 2007),
+        v(S) = s/S + g/G + e/(S G)          is the variance of the mean difference,
+        w(S) = s/S + g/G + 3 e/(S G)        what the two-level bootstrap takes it for (Owen 2007, with the part of the
+                                            seeds stretched as in `vldistill.stats`),
 
-    and S seeds are enough if difference >= z(level) sqrt(max(v, w)) + z(power) sqrt(v), z being normal quantiles. The
-    larger of the two stands there because below about four seeds the bootstrap interval is too short: what it then
-    resolves may be chance.
+    and S seeds are enough if difference >= z(level) sqrt(w) + z(power) sqrt(v), z being normal quantiles.
 
     The components are those of a two-way layout without replication (mean squares of seeds, groups and rest), negative
     ones taken for 0; groups of unequal size by the linearised ratio of their sums and sizes.
@@ -107,7 +106,7 @@ def _enough(difference: float, components: tuple[float, float, float], quantiles
     of_seeds, of_groups, rest = components
     seeds = np.arange(2, MOST_SEEDS + 1)
     true = of_seeds / seeds + of_groups + rest / seeds
-    taken = of_seeds * (seeds - 1) / seeds**2 + of_groups + (3 - 2 / seeds) * rest / seeds
-    needed = quantiles[0] * np.sqrt(np.maximum(true, taken)) + quantiles[1] * np.sqrt(true)
+    taken = of_seeds / seeds + of_groups + 3 * rest / seeds
+    needed = quantiles[0] * np.sqrt(taken) + quantiles[1] * np.sqrt(true)
     enough = seeds[needed <= difference]
     return int(enough[0]) if len(enough) else None

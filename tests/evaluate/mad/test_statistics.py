@@ -103,8 +103,8 @@ def test_rules_of_vcr_are_pooled_and_also_told_apart():
 
 
 WITHOUT_DISTILLATION = {"weight", "training.embedding_rate"}
-"""In what a control that is not distilled differs from MAD besides its switch: `weight` 0, and the embedding rate, which
-is tuned for arms with and without distillation apart (docs/tuning.md)."""
+"""In what a control that is not distilled differs from MAD besides its switch: `weight` is 0, and the embedding rate is
+tuned for arms with and without distillation apart (docs/tuning.md)."""
 
 
 def paths(tree, above=""):
