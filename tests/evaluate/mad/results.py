@@ -39,7 +39,9 @@ def results(
                     if subset == "hard":
                         numbers = np.sort(rng.choice(scale * SUBSETS[task]["test"], scale * size, replace=False))
                     hardness = rng.random(len(numbers))
-                    ids = tuple(f"{subset}-{number}" for number in numbers)
+                    # a rewritten item is called as its original
+                    name = subset.removesuffix("_original")
+                    ids = tuple(f"{name}-{number}" for number in numbers)
                     groups = tuple(str(number // GROUP) for number in numbers)
                     for arm, chance in rates.items():
                         right = 100.0 * (hardness < chance.get(subset, chance["test"]))

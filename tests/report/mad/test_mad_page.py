@@ -6,7 +6,9 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.evaluate.mad.results import results
@@ -15,6 +17,7 @@ from vldistill import layout, report
 from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import summarise
 from vldistill.evaluate.mad.tables import Results, read_results
+from vldistill.files import read_jsonl
 from vldistill.params import Params
 from vldistill.presets import render
 from vldistill.report.mad import gallery, names, tables
@@ -57,9 +60,24 @@ def test_n_stands_beside_every_number(both: Path) -> None:
 
 def test_a_shifted_number_stands_beside_the_original_wording_of_the_same_items(both: Path) -> None:
     of_vcr = [row for row in rows(both, "shift") if row["task"] == "VCR"]
-    assert {row["arm"] for row in of_vcr} == {"fine-tuning (baseline)", "naive distillation", "MAD"}
+    labels = {"baseline": "fine-tuning (baseline)", "nkd": "naive distillation", "mad": "MAD"}
+    assert {row["arm"] for row in of_vcr} == {*labels.values()}
     for row in of_vcr:
-        assert float(row["shifted"]) - float(row["unshifted"]) == pytest.approx(float(row["change"]), abs=1e-3)
+        arm = next(name for name, label in labels.items() if label == row["arm"])
+        cell = f"{arm}-f{row['training data'].removesuffix(' %')}"
+        rewritten, original = (_rules(both, cell, kind) for kind in ("", "_original"))
+        assert [one["id"] for one in rewritten] == [one["id"] for one in original]
+        # items of each of two seeds
+        assert float(row["n"]) == float(row["n unshifted"]) == len(rewritten) / 2
+        for column, items in (("shifted", rewritten), ("unshifted", original)):
+            assert float(row[column]) == pytest.approx(np.mean([one["scores"]["Q->A"] for one in items]), abs=1e-3)
+
+
+def _rules(root: Path, cell: str, kind: str) -> list[dict[str, Any]]:
+    """The per-item scores of both rules and both seeds: rewritten, or in the original wording."""
+    folder = layout.score_items_mad(root, "vcr")
+    files = [folder / f"{rule}{kind}" / f"{cell}-s{seed}.jsonl" for seed in range(2) for rule in ("singular", "plural")]
+    return [one for file in files for one in read_jsonl(file)]
 
 
 def test_every_control_has_a_verdict(both: Path) -> None:

@@ -81,7 +81,8 @@ class MadData:
         root: project root.
         task: snli_ve, vcr or vqa.
         split: ``test`` or ``dev``.
-        limit: at most this many items of each set; 0 = all.
+        limit: at most this many items of each set; 0 = all. VCR's rewritten sets are those of the limited test set,
+            so that a shifted number and the one of the original wording are of the same items.
     """
 
     def __init__(self, root: str | Path, task: Task, split: str, limit: int = 0) -> None:
@@ -109,9 +110,13 @@ class MadData:
         for subset in subsets(self.task, self.split, 0, 0):
             if subset.name != subset.of:
                 continue
-            rewritten = subset.of in RULES
-            records = read_choices(self._list(subset.list).with_suffix("")) if rewritten else self.records
-            found[subset.of] = listed(records, self._list(subset.list), limit=self.limit)
+            path = self._list(subset.list)
+            if subset.of not in RULES:
+                found[subset.of] = listed(self.records, path, limit=self.limit)
+                continue
+            originals = {record.id for record in found["test"]}
+            rewritten = listed(read_choices(path.with_suffix("")), path)
+            found[subset.of] = [record for record in rewritten if record.id in originals]
         return found
 
     def subset(self, subset: Subset) -> list[Any]:

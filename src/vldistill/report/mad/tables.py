@@ -163,7 +163,7 @@ def shift(summary: Summary) -> Table:
         ("fraction", "training data"),
         ("arm", "arm"),
         ("plain", "unshifted"),
-        ("plain_n", "n"),
+        ("plain_n", "n unshifted"),
     ]
     columns += [("shifted", "shifted"), ("n", "n"), ("change", "change"), ("seeds", "seeds")]
     notes = (
