@@ -39,8 +39,8 @@ def results(
                     if subset == "hard":
                         numbers = np.sort(rng.choice(scale * SUBSETS[task]["test"], scale * size, replace=False))
                     hardness = rng.random(len(numbers))
-                    # a rewritten item is called as its original
-                    name = subset.removesuffix("_original")
+                    # a rewritten item is called as its original, and the hard ones are test items
+                    name = "test" if subset == "hard" else subset.removesuffix("_original")
                     ids = tuple(f"{name}-{number}" for number in numbers)
                     groups = tuple(str(number // GROUP) for number in numbers)
                     for arm, chance in rates.items():

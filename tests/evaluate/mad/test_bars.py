@@ -16,7 +16,7 @@ BASE = {
     "stopped_50": {"test": 0.3, "hard": 0.25, "singular": 0.25, "plural": 0.25, "shift": 0.2},
     "nkd": {"test": 0.5, "hard": 0.45, "singular": 0.45, "plural": 0.45},
 }
-GOOD = {"test": 0.6, "hard": 0.7, "singular": 0.8, "plural": 0.8, "shift": 0.5}
+GOOD = {"test": 0.6, "hard": 0.9, "singular": 0.8, "plural": 0.8, "shift": 0.5}
 SHUFFLED = {"shuffled_targets": {"test": 0.35, "hard": 0.25, "singular": 0.3, "plural": 0.3, "shift": 0.3}}
 GAP = {"baseline_gap0": {"test": 0.7}, "mad_gap0": {"test": 0.7}}
 

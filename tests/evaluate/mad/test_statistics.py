@@ -134,8 +134,46 @@ def test_what_lies_on_the_baseline_line_is_not_above_it():
     (above,) = matched(results({**line, "mad": {"test": 0.65, "hard": 0.65}}, scale=3), ["snli_ve"], DRAW)
     assert above.low > 0
     assert above.extrapolated
-    assert [arm for arm, _, _ in above.points] == ["baseline", "stopped_25", "stopped_50"]
+    assert [point.arm for point in above.points] == ["baseline", "stopped_25", "stopped_50"]
     assert matched(results(WELL), ["snli_ve"], DRAW) == [], "one baseline point makes no line"
+
+
+def rules(rate):
+    return {"test": rate, "singular": rate - 0.2, "plural": rate - 0.2}
+
+
+def test_the_baseline_on_more_data_brings_points_above_its_own():
+    few = results(
+        {name: rules(rate) for name, rate in {"baseline": 0.5, "stopped_50": 0.4, "mad": 0.6}.items()}, tasks=("vcr",)
+    )
+    (alone,) = matched(few, ["vcr"], DRAW)
+    assert alone.extrapolated
+    more = few._files
+    for fraction, rate in ((25, 0.65), (100, 0.8)):
+        more = more | results({"baseline": rules(rate)}, tasks=("vcr",), fractions=(fraction,))._files
+    (found,) = matched(Results(more), ["vcr"], DRAW)
+    assert not found.extrapolated
+    assert [(point.arm, point.fraction) for point in found.points] == [
+        ("baseline", 10), ("stopped_50", 10), ("baseline", 25), ("baseline", 100),
+    ]  # fmt: skip
+    assert (found.in_domain, found.shifted) == (alone.in_domain, alone.shifted)
+    without = {key: items for key, items in more.items() if (key[1], key[3], key[4]) != ("plural", 25, 1)}
+    (fewer,) = matched(Results(without), ["vcr"], DRAW)
+    assert [point.fraction for point in fewer.points] == [10, 10, 100], "a seed is missing at 25 %"
+
+
+def test_more_data_are_judged_on_the_hard_items_of_the_size_at_hand():
+    line = {"baseline": {"test": 0.5, "hard": 0.3}, "stopped_50": {"test": 0.4, "hard": 0.25}, "mad": {"test": 0.6}}
+    files = results(line)._files | results({"baseline": {"test": 0.7}}, fractions=(25,))._files
+    (found,) = matched(Results(files), ["snli_ve"], DRAW)
+    last = found.points[-1]
+    expected = []
+    for seed in range(3):
+        hard, whole = files["snli_ve", "hard", "mad", 10, seed], files["snli_ve", "test", "baseline", 25, seed]
+        right = dict(zip(whole.ids, whole.scores["accuracy"], strict=True))
+        expected.append(np.mean([right[name] for name in hard.ids]))
+        assert hard.ids != files["snli_ve", "hard", "baseline", 25, seed].ids
+    assert (last.fraction, last.shifted) == (25, pytest.approx(np.mean(expected)))
 
 
 def test_the_gap_curve_has_the_usual_student_as_its_end():

@@ -13,6 +13,7 @@ import pytest
 
 from tests.evaluate.mad.results import results
 from tests.report.browser import EXECUTABLE, Browser
+from tests.report.mad import factory
 from vldistill import layout, report
 from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import summarise
@@ -87,11 +88,33 @@ def test_every_control_has_a_verdict(both: Path) -> None:
 
 
 def test_bars_and_reported_numbers(both: Path, html: str) -> None:
-    assert {row["verdict"] for row in rows(both, "bars")} <= {"met", "not met", "not measured"}
+    verdicts = {row["verdict"].removesuffix(", extrapolated") for row in rows(both, "bars")}
+    assert verdicts <= {"met", "not met", "not measured"}
     papers = rows(both, "papers")
     assert [float(row["reported"]) for row in papers] == [80.32, 79.6]
     assert {row["comparable"] for row in papers} == {"not comparable at this scale"}
     assert (layout.report(both) / "tables" / "mad_papers.tex").is_file()
+
+
+def test_what_lies_beyond_the_matched_baselines_is_called_extrapolated(
+    both: Path, both_params: Params, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = [row for row in rows(both, "matched") if row["task"] == "SNLI-VE, 10 %"]
+    assert row["that is"] == "between its points", "the baseline on 25 % is above MAD on 10 %"
+    assert 'id="mad-extrapolated"' not in html
+    root = tmp_path / "few"
+    shutil.copytree(both, root)
+    monkeypatch.setattr(factory, "GROWTH", {10: 0.0})
+    files = factory.scores(2)
+    factory._items(root, "snli_ve", {key: items for key, items in files.items() if key[0] == "snli_ve"})
+    report.run(both_params, root)
+    (row,) = rows(root, "matched")
+    assert row["that is"] == "extrapolated"
+    (bar,) = [bar for bar in rows(root, "bars") if "above the line" in bar["asked"] and bar["measured"]]
+    assert bar["verdict"].endswith("met, extrapolated")
+    page = (layout.report(root) / "index.html").read_text(encoding="utf-8")
+    assert "may not hold (SNLI-VE, 10 %)" in page
+    assert "; extrapolated to MAD\u2019s" in page
 
 
 def test_metrics_hold_few_numbers_of_mad(both: Path, found: Found) -> None:

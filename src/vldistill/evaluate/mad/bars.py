@@ -28,6 +28,7 @@ class Bar:
         asked: the requirement in words.
         value, low, high: what was measured, in points, with its interval; None where it was not.
         met: whether the requirement holds; None where it was not measured.
+        extrapolated: it is measured against a line beyond its points.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Bar:
     low: float | None
     high: float | None
     met: bool | None
+    extrapolated: bool = False
 
 
 def bars(
@@ -51,7 +53,8 @@ def bars(
     for task in CLAIMED:
         for fraction in LOW_SHOT:
             line = lines.get((task, fraction))
-            asked = "under shift, MAD above the line through stopped and smoothed baselines: lower limit above 0"
+            asked = "under shift, MAD above the line through baselines that are stopped, smoothed or have more data: "
+            asked += "lower limit above 0"
             found.append(_bar(f"{task}.f{fraction}.matched", asked, line, line.low > 0 if line else None))
     unharmed = [(task, FULL) for task in CLAIMED] + [(HARMLESS, fraction) for fraction in (*LOW_SHOT, FULL)]
     for task, fraction in unharmed:
@@ -87,7 +90,8 @@ def _find(
 def _bar(name: str, asked: str, measured: Difference | Matched | None, met: bool | None) -> Bar:
     if measured is None:
         return Bar(name, asked, None, None, None, None)
-    return Bar(name, asked, measured.value, measured.low, measured.high, met)
+    beyond = isinstance(measured, Matched) and measured.extrapolated
+    return Bar(name, asked, measured.value, measured.low, measured.high, met, beyond)
 
 
 def _side(shifted: bool) -> str:

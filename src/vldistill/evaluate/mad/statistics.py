@@ -40,7 +40,7 @@ MORE: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Task -> further subsets and metrics that are printed, but are not what is claimed."""
 MATCHED = (BASELINE, "stopped_25", "stopped_50", "smoothed")
-"""The baseline at several in-domain accuracies."""
+"""The baseline at in-domain accuracies up to its own; trained on more data, it also has points above that."""
 GAPS = {
     0: ("mad_gap0", "baseline_gap0"),
     25: ("mad_gap25", "baseline_gap25"),
@@ -120,6 +120,16 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Point:
+    """The baseline at one in-domain accuracy: its arm, its training data in percent, and its means on MAD's items."""
+
+    arm: str
+    fraction: int
+    in_domain: float
+    shifted: float
+
+
+@dataclass(frozen=True)
 class Matched:
     """MAD under shift against the line through the baseline's points (`vldistill.stats.above_line`).
 
@@ -128,7 +138,7 @@ class Matched:
         in_domain, shifted: MAD's means.
         line: the line at MAD's in-domain mean.
         extrapolated: MAD's in-domain mean lies outside the baseline's points.
-        points: baseline's arm, in-domain and shifted mean.
+        points: what the line runs through.
     """
 
     task: str
@@ -141,7 +151,7 @@ class Matched:
     shifted: float
     line: float
     extrapolated: bool
-    points: tuple[tuple[str, float, float], ...]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
@@ -267,7 +277,11 @@ def _paired(table: Table, other: NDArray[np.float64], draw: Draw) -> Paired:
 
 
 def matched(results: Results, tasks: Sequence[str], draw: Draw) -> list[Matched]:
-    """MAD against the matched baseline at every size where the baseline has two points or more."""
+    """MAD against the matched baseline at every size where the baseline has two points or more of that size.
+
+    More points are those of the baseline trained on more data, on the same items and seeds, where they are there:
+    without them the line would be extrapolated wherever MAD fits more than every baseline of its size.
+    """
     asked = [(task, fraction) for task in tasks for fraction in results.fractions(task)]
     return [made for task, fraction in asked if (made := _matched(results, task, fraction, draw)) is not None]
 
@@ -281,11 +295,13 @@ def _matched(results: Results, task: str, fraction: int, draw: Draw) -> Matched 
     sides = [results.tables(place, [METHOD_ARM, *arms]) for place in (plain, shifted)]
     if sides[0] is None or sides[1] is None or sides[0][0].seeds != sides[1][0].seeds:
         return None
-    models = [Shift(one.even, other.even) for one, other in zip(*sides, strict=True)]
-    points = [(float(one.means.mean()), float(other.means.mean())) for one, other in zip(*sides, strict=True)]
-    groups = [side[0].groups for side in sides if side is not None]
+    method, *own = zip(sides[0], sides[1], strict=True)
+    line = [((arm, fraction), tables) for arm, tables in zip(arms, own, strict=True)]
+    line += _with_more_data(results, (plain, shifted), method)
+    mine, *theirs = (Shift(one.even, other.even) for one, other in (method, *(tables for _, tables in line)))
+    groups = [table.groups for table in method]
     try:
-        found = above_line(models[0], models[1:], *groups, resamples=draw.resamples, level=draw.level)
+        found = above_line(mine, theirs, *groups, resamples=draw.resamples, level=draw.level)
     except ValueError:  # points or groups too much alike: not every resample has a line
         return None
     return Matched(
@@ -299,8 +315,22 @@ def _matched(results: Results, task: str, fraction: int, draw: Draw) -> Matched 
         shifted=found.shifted,
         line=found.line,
         extrapolated=found.extrapolated,
-        points=tuple((arm, x, y) for arm, (x, y) in zip(arms, points[1:], strict=True)),
+        points=tuple(Point(*name, *(float(table.means.mean()) for table in tables)) for name, tables in line),
     )
+
+
+def _with_more_data(
+    results: Results, sides: tuple[Place, Place], like: tuple[Table, Table]
+) -> list[tuple[tuple[str, int], tuple[Table, Table]]]:
+    """The baseline trained on more data, on the items of ``like`` in domain and under shift, by arm and fraction."""
+    found = []
+    for fraction in (each for each in results.fractions(sides[0].task) if each > sides[0].fraction):
+        plain, shifted = (
+            results.on_items_of(table, place, BASELINE, fraction) for table, place in zip(like, sides, strict=True)
+        )
+        if plain is not None and shifted is not None:
+            found.append(((BASELINE, fraction), (plain, shifted)))
+    return found
 
 
 def gap_curve(results: Results, tasks: Sequence[str], draw: Draw) -> dict[int, list[Difference]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +25,8 @@ PARTS = {
     "rules_original": ("singular_original", "plural_original"),
 }
 """Subsets that are several others taken together; no item is in two of them."""
+WHOLE = {"hard": "test"}
+"""Subsets that each size of the training subset has of its own -> the set that they are parts of."""
 _CELL = re.compile(r"(?P<arm>.+)-f(?P<fraction>\d+)-s(?P<seed>\d+)")
 
 
@@ -145,6 +147,33 @@ class Results:
                         action=f"Score again: vldistill evaluate mad score {place.task}",
                     )
         return [_table(seeds, row, place.metric) for row in cells]
+
+    def on_items_of(self, like: Table, place: Place, arm: str, fraction: int) -> Table | None:
+        """The scores of an arm trained on another fraction, on the very seeds and items of a table.
+
+        Args:
+            like: of any arm at `place`.
+            place: what is scored.
+            arm, fraction: whose scores are wanted.
+
+        Returns:
+            None where a seed or an item of ``like`` is not there.
+        """
+        parts = [WHOLE.get(part, part) for part in PARTS.get(place.subset, (place.subset,))]
+        values = np.full_like(like.values, np.nan)
+        for row, there, seed in zip(values, np.isfinite(like.values), like.seeds, strict=True):
+            found = [self._files.get((place.task, part, arm, fraction, seed), NOTHING) for part in parts]
+            scores = {
+                name: value
+                for items in found
+                if place.metric in items.scores
+                for name, value in zip(items.ids, items.scores[place.metric], strict=True)
+            }
+            wanted = [name for name, here in zip(like.ids, there, strict=True) if here]
+            if not scores.keys() >= set(wanted):
+                return None
+            row[there] = [scores[name] for name in wanted]
+        return replace(like, values=values)
 
     def _joined(self, place: Place, parts: Sequence[str], arm: str, seed: int) -> Items:
         found = [self._files[place.task, part, arm, place.fraction, seed] for part in parts]

@@ -239,7 +239,7 @@ def controls(summary: Summary, level: float) -> Table:
 
 
 def matched(summary: Summary) -> Table:
-    """MAD under shift against a baseline of the same accuracy in domain."""
+    """MAD under shift against what the baseline has there where it is as accurate in domain."""
     counted = {
         (mean.place.task, mean.place.fraction): mean
         for mean in _chief(summary)
@@ -251,6 +251,7 @@ def matched(summary: Summary) -> Table:
             "in_domain": Cell(number=one.in_domain),
             "shifted": Cell(number=one.shifted),
             "line": Cell(number=one.line),
+            "place": _pill(EXTRAPOLATED) if one.extrapolated else Cell("between its points"),
             "value": Cell(number=one.value, signed=True),
             "low": Cell(number=one.low, signed=True),
             "high": Cell(number=one.high, signed=True),
@@ -262,19 +263,25 @@ def matched(summary: Summary) -> Table:
         for one in summary.matched
     ]
     columns = [("where", "task"), ("in_domain", "MAD unshifted"), ("shifted", "MAD shifted"), ("line", "line there")]
-    columns += [("value", "above the line"), *ENDS, ("p", "p"), ("shown", "above it")]
+    columns += [("place", "that is"), ("value", "above the line"), *ENDS, ("p", "p"), ("shown", "above it")]
     columns += [("n", "n"), ("seeds", "seeds")]
     notes = (
-        "A model that fits less may lose less under shift. The line runs through the baseline, stopped early or with "
-        "smoothed labels; only what lies above it is a gain under shift. n: shifted items of each seed.",
+        "A model that fits less may lose less under shift, and one that is better in domain is often better there. "
+        "The line runs through the baseline: as it is, stopped early, with smoothed labels, and trained on more data, "
+        "all on MAD\u2019s items. Only what lies above it is a gain under shift. Extrapolated: MAD\u2019s unshifted "
+        "score lies outside its points. n: shifted items of each seed.",
         *(_points(one) for one in summary.matched),
     )
     return Table("mad_matched", "Above the matched baseline, percent", columns, rows, ("where",), notes)
 
 
 def _points(one: Matched) -> str:
-    points = "; ".join(f"{names.arm(arm)} {x:.1f}, {y:.1f}" for arm, x, y in one.points)
-    outside = "; MAD\u2019s unshifted score lies outside them" if one.extrapolated else ""
+    points = "; ".join(
+        f"{names.arm(point.arm)}{f' on {point.fraction} %' if point.fraction != one.fraction else ''} "
+        f"{point.in_domain:.1f}, {point.shifted:.1f}"
+        for point in one.points
+    )
+    outside = f"; {EXTRAPOLATED} to MAD\u2019s {one.in_domain:.1f}" if one.extrapolated else ""
     return f"{names.task(one.task)}, {one.fraction} %, points of the line (unshifted, shifted): {points}{outside}."
 
 
@@ -311,7 +318,7 @@ def bars(asked: Sequence[Bar]) -> Table:
                 "value": Cell(number=bar.value, signed=True),
                 "low": Cell(number=bar.low, signed=True),
                 "high": Cell(number=bar.high, signed=True),
-                "met": _pill(said),
+                "met": _pill(said, EXTRAPOLATED if bar.extrapolated else ""),
             }
         )
     columns = [("where", "task, data"), ("asked", "asked"), ("value", "measured"), *ENDS, ("met", "verdict")]
@@ -331,10 +338,11 @@ def where(one: Difference | Mean) -> str:
 
 
 PILLS = {"shown": "good", "met": "good", "opposite": "bad", "not met": "bad"}
+EXTRAPOLATED = "extrapolated"
 
 
-def _pill(said: str) -> Cell:
-    return Cell(said, tone=f"pill {PILLS.get(said, 'plain')}")
+def _pill(said: str, more: str = "") -> Cell:
+    return Cell(f"{said}, {more}" if more else said, tone=f"pill {PILLS.get(said, 'plain')}")
 
 
 def _means(summary: Summary, task: str, arms: Sequence[str]) -> list[Mean]:
