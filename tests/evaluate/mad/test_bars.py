@@ -80,6 +80,21 @@ def test_a_control_that_works_raises_a_doubt(arms, words):
         assert not any("not shown to be worse." in sentence for sentence in found)
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("rates", "fraction", "doubted"),
+    [
+        ({"test": 0.97, "hard": 0.6}, 100, True),
+        ({"test": 0.97, "hard": 0.6}, 25, False),
+        ({"test": 0.85, "hard": 1.0, "singular": 1.0, "plural": 1.0, "shift": 1.0}, 100, False),
+    ],
+)
+def test_a_task_that_leaves_no_room_raises_a_doubt(task, rates, fraction, doubted):
+    found = summary({"baseline": rates, "mad": rates, **SHUFFLED}, [task], (10, fraction)).doubts
+    assert [sentence.partition(",")[0] for sentence in found] == [f"{task} at 100 %"] * doubted
+    assert not doubted or "above 92 %" in found[0]
+
+
 @pytest.mark.parametrize(("blind", "doubted"), [({"test": 0.45, "hard": 0.9}, False), ({"test": 0.599}, True)])
 def test_mad_must_be_clearly_above_a_classifier_without_the_image_in_domain(blind, doubted):
     rates = {"baseline": {"test": 0.4}, "mad": {"test": 0.6}, **SHUFFLED, "blind": blind}

@@ -1,12 +1,15 @@
-"""Reasons not to trust the headline: negative controls that work, or that nobody ran."""
+"""Reasons not to trust the headline: negative controls that work or that nobody ran, a task that leaves no room."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM, Difference
+from vldistill.evaluate.mad.bars import FULL
+from vldistill.evaluate.mad.statistics import BASELINE, DEV, IN_DOMAIN, METHOD_ARM, Difference, Mean, is_chief
 
 SHUFFLED = "shuffled_targets"
+CEILING = 92.0
+"""Percent; above it, a baseline with all training data leaves too little room for arms to differ in."""
 EXPLAINED = {
     "embeddings_init": "starting from the teacher's word vectors",
     "projected_input": "giving the projected teacher features as input",
@@ -14,8 +17,16 @@ EXPLAINED = {
 """Controls that may explain the gain without distillation -> what they do."""
 
 
-def doubts(differences: Sequence[Difference], gap: Mapping[int, Sequence[Difference]]) -> list[str]:
-    """Sentences, each a reason; none where every negative control fails as it should."""
+def doubts(
+    differences: Sequence[Difference], gap: Mapping[int, Sequence[Difference]], means: Sequence[Mean]
+) -> list[str]:
+    """Sentences, each a reason; none where every negative control fails as it should and no task is too easy.
+
+    Args:
+        differences: every comparison.
+        gap: MAD's gain by the share of synonyms that the student has not seen.
+        means: what arms score.
+    """
     found = []
     by_pair = {(one.family, one.place, one.arm, one.other): one for one in differences}
     gains = [one for one in differences if one.family == "gain" and one.low > 0]
@@ -34,6 +45,7 @@ def doubts(differences: Sequence[Difference], gap: Mapping[int, Sequence[Differe
     if gains and not any(one.arm == SHUFFLED for one in differences if one.family == "arms"):
         found.append("No arm with another item's teacher targets was run.")
     found += _blind(differences)
+    found += _ceiling(means)
     found += [
         f"{one.place.task} at {one.place.fraction} %, {one.place.subset}: MAD gains {one.value:+.1f} points where the "
         "student has seen every synonym, and there is nothing to teach."
@@ -41,6 +53,18 @@ def doubts(differences: Sequence[Difference], gap: Mapping[int, Sequence[Differe
         if one.low > 0
     ]
     return found
+
+
+def _ceiling(means: Sequence[Mean]) -> list[str]:
+    return [
+        f"{one.place.task} at {FULL} %, {one.place.subset}: the baseline scores {one.value:.1f} %, above {CEILING:g} "
+        "%; that leaves little to gain, and differences say little."
+        for one in means
+        if (one.arm, one.place.fraction) == (BASELINE, FULL)
+        and is_chief(one.place)
+        and one.place.subset in (IN_DOMAIN[one.place.task], DEV)
+        and one.value > CEILING
+    ]
 
 
 def _blind(differences: Sequence[Difference]) -> list[str]:

@@ -59,4 +59,4 @@ def summarise(
     lines = matched(results, tasks, draw)
     gap = gap_curve(results, tasks, draw)
     asked = bars(compared, lines, gap, level=draw.level)
-    return Summary(made, compared, lines, gap, asked, doubts(compared, gap))
+    return Summary(made, compared, lines, gap, asked, doubts(compared, gap, made))
