@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.evaluate.mad.results import results
@@ -57,6 +59,18 @@ def test_what_was_not_run_stands_among_the_bars_without_a_verdict():
     partly = summary({"baseline": {"test": 0.4}, "mad": {"test": 0.6}}, ["snli_ve"], (10,)).bars
     assert [bar.name for bar in made] == [bar.name for bar in partly]
     assert [bar.name for bar in partly if bar.met is not None] == ["snli_ve.f10.test.gain", "snli_ve.f10.shift.gain"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "met"),
+    [(-2.9, 3.1, True), (-3.1, 3.1, False), (-40.0, 40.0, False), (0.1, 2.0, False), (-2.0, -0.1, False), (0, 0, True)],
+)
+def test_no_gain_is_shown_by_a_narrow_interval_only(low, high, met):
+    one = summary({**BASE, "mad": GOOD, **GAP}, ["snli_ve"], (10,)).gap[0][0]
+    found = bars([], [], {0: [replace(one, low=low, high=high)]})[-1]
+    assert (found.name, found.met) == ("gap.0", met)
+    assert found.half_width == pytest.approx((high - low) / 2)
+    assert "at most 3 points" in found.asked
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,10 @@ def test_every_control_has_a_verdict(both: Path) -> None:
 def test_bars_and_reported_numbers(both: Path, html: str) -> None:
     verdicts = {row["verdict"].removesuffix(", extrapolated") for row in rows(both, "bars")}
     assert verdicts <= {"met", "not met", "not measured"}
+    measured = [row for row in rows(both, "bars") if row["measured"]]
+    assert measured
+    for row in measured:
+        assert float(row["half-width"]) == pytest.approx((float(row["to"]) - float(row["from"])) / 2, abs=1e-4)
     papers = rows(both, "papers")
     assert [float(row["reported"]) for row in papers] == [80.32, 79.6]
     assert {row["comparable"] for row in papers} == {"not comparable at this scale"}

@@ -318,10 +318,12 @@ def bars(asked: Sequence[Bar]) -> Table:
                 "value": Cell(number=bar.value, signed=True),
                 "low": Cell(number=bar.low, signed=True),
                 "high": Cell(number=bar.high, signed=True),
+                "half": Cell(number=bar.half_width),
                 "met": _pill(said, EXTRAPOLATED if bar.extrapolated else ""),
             }
         )
-    columns = [("where", "task, data"), ("asked", "asked"), ("value", "measured"), *ENDS, ("met", "verdict")]
+    columns = [("where", "task, data"), ("asked", "asked"), ("value", "measured"), *ENDS]
+    columns += [("half", "half-width"), ("met", "verdict")]
     return Table("mad_bars", "What MAD must show, points", columns, rows, ("where",))
 
 
