@@ -18,7 +18,10 @@ from vldistill.stats import (
     holm,
     paired_difference,
     seed_interval,
+    uneven_difference,
 )
+
+NAN = float("nan")
 
 
 def test_intervals_of_grouped_items_cover_and_naive_ones_do_not() -> None:
@@ -172,6 +175,21 @@ def test_counts_and_products_equal_the_definition(seeds: int, items: int, kinds:
     assert (found.difference.low, found.difference.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
 
 
+def test_gaps_at_one_seed_leave_its_mean_and_win_nothing() -> None:
+    rng = np.random.default_rng(13)
+    base = rng.random((3, 40))
+    better = base + 0.1
+    gaps = rng.random((3, 40)) < 0.3
+    gaps[0] = False
+    base[gaps] = better[gaps] = np.nan
+    found = uneven_difference(better, base, resamples=200)
+    assert found.difference.mean == pytest.approx(0.1)
+    assert found.items == round((~gaps).sum() / 3)
+    assert (found.wins, found.ties, found.losses) == ((~gaps).any(axis=0).sum(), 0, 0)
+    full = rng.random((2, 3, 40))
+    assert uneven_difference(*full, resamples=200) == paired_difference(*full, resamples=200)
+
+
 def test_many_groups_are_drawn_in_chunks_as_few_are() -> None:
     values = np.random.default_rng(8).random(5000)
     # 10,000 resamples of 5,000 groups are too many to keep; both paths give the same draws
@@ -263,6 +281,8 @@ def test_holm_rejects_as_its_definition_says(p_values: dict[int, float], level: 
         (lambda: bootstrap_mean([float("nan")]), "not finite"),
         (lambda: bootstrap_mean([1.0], ["a", "b"]), "2 groups for 1 items"),
         (lambda: paired_difference([1.0, 2.0], [1.0]), "shapes"),
+        (lambda: uneven_difference([[1.0, NAN], [NAN, NAN]], [[1.0, NAN], [NAN, NAN]]), "a seed has no item"),
+        (lambda: uneven_difference([[1.0, 2.0]], [[1.0, NAN]]), "lacks items"),
         (lambda: seed_interval([]), "no value"),
         (lambda: above_line(Shift([1.0], [1.0]), [Shift([1.0], [1.0])], "a", "a"), "line takes two"),
         (lambda: above_line(Shift([1.0], [1.0]), [Shift([1.0], [1.0])] * 2, "a", "a"), "one in-domain mean"),

@@ -12,7 +12,7 @@ one, intervals from three seeds still cover less than they claim (docs/compare.m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -145,6 +145,60 @@ def paired_difference(
         seeds=len(table),
         groups=sums.shape[1],
         items=table.shape[1],
+    )
+
+
+def without_gaps(values: ArrayLike) -> NDArray[np.float64]:
+    """[S, N] with NaN where a seed lacks an item -> the same without gaps: the same means of seeds, and to first order
+    the same means of every resample.
+
+    The mean of a part of the items is a ratio of two sums, both of which change in a resample; this is its Taylor
+    linearisation, as used for domain means in survey statistics (Woodruff 1971).
+
+    Raises:
+        ValueError: a seed has no item, or an item no seed.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    there = np.isfinite(table)
+    if there.all():
+        return table
+    if not (there.any(axis=0).all() and there.any(axis=1).all()):
+        raise ValueError("a seed has no item, or an item no seed")
+    means = np.nanmean(table, axis=1, keepdims=True)
+    scale = there.shape[1] / there.sum(axis=1, keepdims=True)
+    return np.where(there, means + (table - means) * scale, means)
+
+
+def uneven_difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    groups: Sequence[Any] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Paired:
+    """`paired_difference` where seeds may have other items: NaN in both where a seed lacks one (`without_gaps`).
+
+    Returns:
+        Items that a seed lacks neither win nor lose there; ``items`` counts those of a seed, on average and rounded.
+
+    Raises:
+        ValueError: as `paired_difference`, or the gaps of a and b differ.
+    """
+    first, second = (np.atleast_2d(np.asarray(value, dtype=np.float64)) for value in (a, b))
+    if first.shape == second.shape and (np.isnan(first) != np.isnan(second)).any():
+        raise ValueError("one side lacks items that the other has")
+    even = paired_difference(
+        without_gaps(first), without_gaps(second), groups, resamples=resamples, level=level, seed=seed
+    )
+    per_item = np.nanmean(first - second, axis=0)
+    return replace(
+        even,
+        wins=int(np.count_nonzero(per_item > 0)),
+        ties=int(np.count_nonzero(per_item == 0)),
+        losses=int(np.count_nonzero(per_item < 0)),
+        items=round(float(np.isfinite(first).sum(axis=1).mean())),
     )
 
 

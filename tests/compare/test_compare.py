@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from tests.compare.factory import items, row, write_mad, write_vlkd
-from vldistill.compare.pairs import Choice, compare_arms, compare_revisions
-from vldistill.compare.scores import open_scores
+from tests.evaluate.mad.results import results
+from vldistill.compare.pairs import Choice, LeftOut, compare_arms, compare_revisions
+from vldistill.compare.scores import Scores, open_scores
 from vldistill.compare.table import notes, table, to_markdown
 from vldistill.errors import InputError
+from vldistill.evaluate.mad.statistics import Draw as MadDraw
+from vldistill.evaluate.mad.statistics import differences
+from vldistill.evaluate.mad.tables import Results
 from vldistill.files import read_jsonl, write_jsonl
 from vldistill.report.table import to_latex
 from vldistill.stats import holm, paired_difference
@@ -85,6 +89,58 @@ def test_items_and_seeds_of_one_side_are_counted_and_left_out(tmp_path: Path) ->
     assert "Left out, 10 items only in base: vqav2/test/all, vqav2/test/pooled." in said
     assert "Left out, 2 items with another target or group: vqav2/test/all." in said
     assert "Left out, seeds 5 only in other: vqav2/test/all, vqav2/test/pooled." in said
+
+
+def write_results(root: Path, found: Results) -> Scores:
+    for (task, subset, arm, fraction, seed), own in found._files.items():
+        rows = [
+            {"id": key, "prediction": "", "target": "", "scores": {"accuracy": value}, "group": group}
+            for key, group, value in zip(own.ids, own.groups, own.scores["accuracy"].tolist(), strict=True)
+        ]
+        write_jsonl(score_file(root, f"{task}/{subset}/{arm}-f{fraction}-s{seed}", "mad"), rows)
+    return open_scores("here", root)
+
+
+def test_seeds_with_other_items_are_compared_on_all_of_them_as_in_the_report(tmp_path: Path) -> None:
+    found = results({"baseline": {"test": 0.5, "hard": 0.3}, "mad": {"test": 0.6, "hard": 0.45}})
+    scores = write_results(tmp_path, found)
+    ids = [set(found._files["snli_ve", "hard", "mad", 10, seed].ids) for seed in range(3)]
+    assert len(set.intersection(*ids)) < 60 < len(ids[0]) == 120, "few items are hard at all seeds"
+    for made in compare_arms(scores, "baseline", QUICK).rows:
+        (told,) = [
+            one
+            for one in differences(found, ["snli_ve"], MadDraw(resamples=300))
+            if (one.family, one.place.subset) == ("gain", made.cell.split.removesuffix(" 10 %"))
+        ]
+        assert made.paired.items == told.items == (120 if told.place.subset == "hard" else 300)
+        assert made.paired.difference.mean == pytest.approx(told.value)
+        assert (made.paired.difference.low, made.paired.difference.high) == pytest.approx((told.low, told.high))
+        assert (made.paired.p, made.paired.wins, made.paired.ties, made.paired.losses) == (
+            told.p, told.wins, told.ties, told.losses,
+        )  # fmt: skip
+        assert made.mean_other - made.mean_base == pytest.approx(told.value)
+        assert made.left_out == LeftOut()
+
+
+def test_items_of_one_seed_that_a_side_lacks_are_counted_and_a_seed_without_any_is_named(tmp_path: Path) -> None:
+    scores = write_results(tmp_path, results({"baseline": {"test": 0.5, "hard": 0.3}, "mad": {"test": 0.6}}))
+    fewer = score_file(tmp_path, "snli_ve/hard/mad-f10-s0", "mad")
+    write_jsonl(fewer, read_jsonl(fewer)[:100])
+    write_jsonl(score_file(tmp_path, "snli_ve/hard/mad-f10-s2", "mad"), [])
+    comparison = compare_arms(scores, "baseline", QUICK)
+    (made,) = [one for one in comparison.rows if one.cell.split == "hard 10 %"]
+    kept = {record["id"] for record in read_jsonl(fewer)}
+    lost = {
+        record["id"]
+        for seed in (0, 2)
+        for record in read_jsonl(score_file(tmp_path, f"snli_ve/hard/baseline-f10-s{seed}", "mad"))
+        if seed or record["id"] not in kept
+    }
+    assert (made.paired.seeds, made.paired.items) == (2, 110)
+    assert (made.left_out.items_base, made.left_out.items_other, made.left_out.seeds_empty) == (len(lost), 0, (2,))
+    said = notes(comparison)
+    assert f"Left out, {len(lost)} items only in baseline: snli_ve/hard 10 %/mad." in said
+    assert "Left out, seeds 2 without an item in common: snli_ve/hard 10 %/mad." in said
 
 
 def test_cells_of_one_side_are_said(tmp_path: Path) -> None:

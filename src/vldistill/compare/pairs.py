@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vldistill.compare.power import Power, seeds_needed
 from vldistill.compare.scores import Cell, Item, Measure, Scores, read_items
 from vldistill.errors import InputError
-from vldistill.stats import RESAMPLES, Paired, holm, paired_difference
+from vldistill.stats import RESAMPLES, Paired, holm, uneven_difference, without_gaps
 
 Seeds = dict[int | None, dict[str, Item]]
 SCALE = {"fraction": 100.0}  # fractions are shown in points, as percentages are
@@ -45,13 +45,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What has no partner: items and seeds that one side lacks, and items whose target or group differs."""
+    """What has no partner: items that one side lacks at any seed, or whose target or group differs; seeds likewise, and
+    seeds of both sides that have no item in common."""
 
     items_base: int = 0
     items_other: int = 0
     items_changed: int = 0
     seeds_base: tuple[int, ...] = ()
     seeds_other: tuple[int, ...] = ()
+    seeds_empty: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Row:
         base, other: names of the two sides: revisions, or arms where arms are compared.
         cell: what is compared; its arm is the other side's.
         measure: the score.
-        mean_base, mean_other: means over the common seeds and items, fractions times 100.
+        mean_base, mean_other: means over the common seeds of the means over each seed's common items, fractions times
+            100.
         paired: the difference in the same unit, interval, p, wins of ``other``.
         holm: p corrected over all rows of the comparison.
         left_out: what has no partner.
@@ -162,20 +165,29 @@ def _rows(base: Side, other: Side, choice: Choice) -> tuple[list[Row], str]:
     seeds = [seed for seed in first if seed in second]
     if not seeds:
         return [], "no seed in common"
-    left_out, common = _common([first[seed] for seed in seeds], [second[seed] for seed in seeds])
-    left_out = replace(left_out, seeds_base=_only(first, second), seeds_other=_only(second, first))
-    if not common:
+    sides = [[side[seed] for seed in seeds] for side in (first, second)]
+    left_out, common = _common(*sides)
+    left_out = replace(
+        left_out,
+        seeds_base=_only(first, second),
+        seeds_other=_only(second, first),
+        seeds_empty=tuple(seed for seed, keys in zip(seeds, common, strict=True) if seed is not None and not keys),
+    )
+    if not any(common):
         changed = f": the targets or groups of {left_out.items_changed} differ" if left_out.items_changed else ""
         return [], f"no item in common{changed}"
-    sample = first[seeds[0]]
+    sample = next(items for items, keys in zip(sides[0], common, strict=True) if keys)
     rows = []
     for measure in base.scores.measures(base.cell, sample, choice.metrics):
-        sides = [[side[seed] for seed in seeds] for side in (first, second)]
-        chosen = [key for key in common if key.startswith(measure.prefix) and _has(measure, key, sides)]
-        if chosen:
-            tables = [_values(measure, chosen, side) for side in sides]
-            groups = [sample[key].group for key in chosen]
-            rows.append(_row(base, other, measure, tables, groups, left_out, choice))
+        chosen = [
+            [key for key in keys if key.startswith(measure.prefix) and _has(measure, key, pair)]
+            for keys, pair in zip(common, zip(*sides, strict=True), strict=True)
+        ]
+        if any(chosen):
+            columns = list(dict.fromkeys(key for keys in chosen for key in keys))
+            tables = [_values(measure, columns, chosen, side) for side in sides]
+            groups = {key: item.group for items in sides[0] for key, item in items.items()}
+            rows.append(_row(base, other, measure, tables, [groups[key] for key in columns], left_out, choice))
     return rows, "" if rows else "no metric in common"
 
 
@@ -188,11 +200,11 @@ def _row(
     left_out: LeftOut,
     choice: Choice,
 ) -> Row:
-    before, after = tables
+    before, after = (without_gaps(table) for table in tables)
     power = None
     if choice.power is not None and len(before) > 1 and len(set(groups)) > 1:
         power = seeds_needed(after, before, choice.power, groups, level=choice.level)
-    paired = paired_difference(after, before, groups, resamples=choice.resamples, level=choice.level)
+    paired = uneven_difference(tables[1], tables[0], groups, resamples=choice.resamples, level=choice.level)
     means = float(before.mean()), float(after.mean())
     return Row(base.name, other.name, other.cell, measure, *means, paired, paired.p, left_out, power)
 
@@ -210,25 +222,42 @@ def _only(one: Mapping[int | None, object], other: Mapping[int | None, object]) 
     return tuple(sorted(seed for seed in one if seed is not None and seed not in other))
 
 
-def _common(first: list[dict[str, Item]], second: list[dict[str, Item]]) -> tuple[LeftOut, list[str]]:
-    """The ids that all seeds of both sides have with one target and group, in the base's order."""
-    mine, theirs = (set.intersection(*(set(items) for items in side)) for side in (first, second))
-    seen = {key: (first[0][key].target, first[0][key].group) for key in first[0] if key in mine and key in theirs}
-    same = [
-        key
-        for key, what in seen.items()
-        if all((items[key].target, items[key].group) == what for items in first + second)
-    ]
-    return LeftOut(len(mine - theirs), len(theirs - mine), len(seen) - len(same)), same
+def _common(first: Sequence[dict[str, Item]], second: Sequence[dict[str, Item]]) -> tuple[LeftOut, list[list[str]]]:
+    """For each seed the ids that both sides have with the item's target and group, in the base's order.
+
+    Seeds may have other items, as SNLI-VE's hard ones follow the training subset; one item is the same at all seeds.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    mine, theirs, changed = set[str](), set[str](), set[str]()
+    common = []
+    for one, other in zip(first, second, strict=True):
+        mine |= one.keys() - other.keys()
+        theirs |= other.keys() - one.keys()
+        keys = []
+        for key in (key for key in one if key in other):
+            what = seen.setdefault(key, (one[key].target, one[key].group))
+            if all((items[key].target, items[key].group) == what for items in (one, other)):
+                keys.append(key)
+            else:
+                changed.add(key)
+        common.append(keys)
+    return LeftOut(len(mine), len(theirs), len(changed)), common
 
 
-def _has(measure: Measure, key: str, sides: list[list[dict[str, Item]]]) -> bool:
-    return all(measure.key in items[key].scores for side in sides for items in side)
+def _has(measure: Measure, key: str, pair: Iterable[dict[str, Item]]) -> bool:
+    return all(measure.key in items[key].scores for items in pair)
 
 
-def _values(measure: Measure, keys: list[str], side: list[dict[str, Item]]) -> NDArray[np.float64]:
+def _values(
+    measure: Measure, columns: Sequence[str], chosen: Sequence[Collection[str]], side: Sequence[dict[str, Item]]
+) -> NDArray[np.float64]:
+    """[seeds, items], NaN where a seed does not have the item; seeds that have none are left out."""
     scale = SCALE.get(measure.unit, 1.0)
-    return np.array([[scale * items[key].scores[measure.key] for key in keys] for items in side])
+    at = {key: number for number, key in enumerate(columns)}
+    values = np.full((len(side), len(columns)), np.nan)
+    for row, keys, items in zip(values, chosen, side, strict=True):
+        row[[at[key] for key in keys]] = [scale * items[key].scores[measure.key] for key in keys]
+    return values[[bool(keys) for keys in chosen]]
 
 
 def _named(cell: Cell) -> str:

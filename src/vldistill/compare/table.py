@@ -93,7 +93,8 @@ def notes(comparison: Comparison) -> list[str]:
     rows, choice = comparison.rows, comparison.choice
     units = {row.measure.unit for row in rows}
     found = [
-        "Difference: compared minus base, mean over the seeds and items that both have. W/T/L: items on which the "
+        "Difference: compared minus base, mean over the seeds and items that both have. n: items of a seed, on average "
+        "where seeds have others. W/T/L: items on which the "
         f"compared mean over seeds is higher, equal, lower. Interval and p: bootstrap of seeds and of groups of items "
         f"(images), {choice.resamples} resamples. p (Holm): corrected over these {len(rows)} rows."
     ]
@@ -131,9 +132,13 @@ def _left_out(row: Row) -> list[str]:
         (left.items_other, f"only in {row.other}"),
         (left.items_changed, "with another target or group"),
     )
-    seeds = ((left.seeds_base, row.base), (left.seeds_other, row.other))
+    seeds = (
+        (left.seeds_base, f"only in {row.base}"),
+        (left.seeds_other, f"only in {row.other}"),
+        (left.seeds_empty, "without an item in common"),
+    )
     found = [f"{count} items {what}" for count, what in items if count]
-    return found + [f"seeds {', '.join(map(str, own))} only in {name}" for own, name in seeds if own]
+    return found + [f"seeds {', '.join(map(str, own))} {what}" for own, what in seeds if own]
 
 
 def to_markdown(made: Table) -> str:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vldistill.evaluate.mad.data import BLIND, REFERENCES
 from vldistill.evaluate.mad.tables import Place, Results, Table
 from vldistill.params.mad import ON_DEV
-from vldistill.stats import RESAMPLES, Paired, Shift, above_line, holm, paired_difference, seed_interval
+from vldistill.stats import RESAMPLES, Shift, above_line, holm, paired_difference, seed_interval, uneven_difference
 
 BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"
 IN_DOMAIN = {"snli_ve": "test", "vcr": "test", "vqa": "iid"}
@@ -193,7 +192,10 @@ def _mean(results: Results, place: Place, arm: str, draw: Draw) -> Mean:
     assert tables is not None
     (table,) = tables
     over_seeds = seed_interval(table.means, level=draw.level)
-    both = _paired(table, np.zeros_like(table.even), draw).difference
+    even = table.even
+    both = paired_difference(
+        even, np.zeros_like(even), table.groups, resamples=draw.resamples, level=draw.level
+    ).difference
     low, high = over_seeds.low, over_seeds.high
     return Mean(place, arm, over_seeds.mean, low, high, both.low, both.high, len(table.seeds), both.n, table.items)
 
@@ -249,9 +251,7 @@ def _difference(
     if tables is None:
         return None
     first, second = tables
-    paired = _paired(first, second.even, draw)
-    # the even tables also hold items that a seed does not have; they neither win nor lose
-    per_item = np.nanmean(first.values - second.values, axis=0)
+    paired = uneven_difference(first.values, second.values, first.groups, resamples=draw.resamples, level=draw.level)
     return Difference(
         place=place,
         arm=arm,
@@ -262,18 +262,14 @@ def _difference(
         high=paired.difference.high,
         p=paired.p,
         holm=paired.p,
-        wins=int((per_item > 0).sum()),
-        ties=int((per_item == 0).sum()),
-        losses=int((per_item < 0).sum()),
-        seeds=len(first.seeds),
+        wins=paired.wins,
+        ties=paired.ties,
+        losses=paired.losses,
+        seeds=paired.seeds,
         groups=paired.groups,
-        items=first.items,
+        items=paired.items,
         about=about,
     )
-
-
-def _paired(table: Table, other: NDArray[np.float64], draw: Draw) -> Paired:
-    return paired_difference(table.even, other, table.groups, resamples=draw.resamples, level=draw.level)
 
 
 def matched(results: Results, tasks: Sequence[str], draw: Draw) -> list[Matched]:

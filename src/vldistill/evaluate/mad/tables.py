@@ -19,6 +19,7 @@ from vldistill import layout
 from vldistill.artifact import read_manifest
 from vldistill.errors import InputError
 from vldistill.files import read_jsonl
+from vldistill.stats import without_gaps
 
 PARTS = {
     "rules": ("singular", "plural"),
@@ -75,17 +76,8 @@ class Table:
 
     @cached_property
     def even(self) -> NDArray[np.float64]:
-        """[S, N] without gaps: the same means, and to first order the same means of every resample.
-
-        The mean of a part of the items is a ratio of two sums, both of which change in a resample; this is its Taylor
-        linearisation, as used for domain means in survey statistics (Woodruff 1971).
-        """
-        there = np.isfinite(self.values)
-        if there.all():
-            return self.values
-        means = self.means[:, None]
-        scale = there.shape[1] / there.sum(axis=1, keepdims=True)
-        return np.where(there, means + (self.values - means) * scale, means)
+        """[S, N] without gaps (`vldistill.stats.without_gaps`)."""
+        return without_gaps(self.values)
 
     @property
     def items(self) -> int:
