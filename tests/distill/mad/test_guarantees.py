@@ -204,6 +204,10 @@ def test_a_student_that_has_seen_the_task_is_refused_where_shots_are_few(root: P
         run_mad_cell(params, root, cell("baseline", "vcr"))
     assert run_mad_cell(params, root, cell("baseline", "vcr", fraction=100)).done
     assert run_mad_cell(params, root, cell("baseline", "snli_ve")).done
+    artifact.publish(layout.pretrain(root, "student"), make_student(root, seen=["vqa"]).save)
+    for fraction in (50, 100):
+        with pytest.raises(InputError, match=r"all of vqa's training set.*take vqa out of distill\.mad"):
+            run_mad_cell(params, root, cell("baseline", "vqa", fraction=fraction))
 
 
 def test_unknown_words_alone_begin_at_the_teacher(rendered: Path) -> None:

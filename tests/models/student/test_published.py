@@ -204,6 +204,9 @@ def test_files_that_are_not_the_expected_ones(tmp_path: Path) -> None:
         ("snli-ve-tuned.pt", ["snli_ve"]),
         ("uniter_ve.pt", ["snli_ve"]),
         ("vqa2.pt", ["vqa"]),
+        ("dandelin/vilt-b32-mlm", []),
+        ("dandelin/vilt-b32-finetuned-vqa", ["vqa"]),
+        ("vcr/vilt-b32-1.0-vqa", ["vqa"]),
     ],
 )
 def test_names_tell_what_was_seen(name: str, seen: list[str]) -> None:
@@ -215,4 +218,4 @@ def test_second_stage_weights_are_refused_in_low_shot_runs_under_any_name(tmp_pa
     student = load_published(*save(tmp_path, state, "renamed.pt"))
     assert student.facts["seen"] == ["vcr"] and student.config.vocabulary == 121
     with pytest.raises(InputError, match="low-shot"):
-        refuse_seen(student.facts, "vcr")
+        refuse_seen(student.facts, "vcr", 10)

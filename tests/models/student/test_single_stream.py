@@ -90,7 +90,11 @@ def test_heads_must_divide_the_width() -> None:
 
 
 def test_weights_that_saw_the_task_are_refused() -> None:
-    refuse_seen({"seen": ["vcr"]}, "snli_ve")
-    refuse_seen({}, "vcr")
+    refuse_seen({"seen": ["vcr"]}, "snli_ve", 1)
+    refuse_seen({}, "vcr", 1)
+    refuse_seen({"seen": ["vcr"]}, "vcr", 100)
     with pytest.raises(InputError, match=r"model\.pt, field seen: .*vcr's training set"):
-        refuse_seen({"seen": ["vcr"]}, "vcr", source="model.pt")
+        refuse_seen({"seen": ["vcr"]}, "vcr", 25, source="model.pt")
+    for percent in (1, 100):
+        with pytest.raises(InputError, match="the priors and questions of its tests"):
+            refuse_seen({"seen": ["vqa"]}, "vqa", percent)

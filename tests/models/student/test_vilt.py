@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import PreTrainedTokenizerFast, ViltConfig, ViltModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, ViltConfig, ViltForQuestionAnswering, ViltModel
 
 from vldistill.errors import InputError
-from vldistill.models.student import load_student
+from vldistill.models.student import load_student, refuse_seen
 from vldistill.models.student.tokens import WordPieceTokenizer
 from vldistill.models.student.vilt import Vilt, load_published_vilt
 
@@ -108,12 +108,31 @@ def test_saved_and_loaded_alike(vilt: Vilt, tmp_path: Path) -> None:
         assert torch.equal(again(batch).cls, vilt(batch).cls)
 
 
-def test_published_folders(vilt: Vilt, tmp_path: Path) -> None:
-    vilt.model.save_pretrained(tmp_path)
+def saved(vilt: Vilt, model: PreTrainedModel, folder: Path) -> Path:
+    """A folder as transformers publishes it."""
+    model.save_pretrained(folder)
     PreTrainedTokenizerFast(
         tokenizer_object=vilt.tokenizer.backend, unk_token="[UNK]", pad_token="[PAD]"
-    ).save_pretrained(tmp_path)
-    again = load_published_vilt(tmp_path)
+    ).save_pretrained(folder)
+    return folder
+
+
+def test_weights_that_were_tuned_on_a_task_are_refused(vilt: Vilt, tmp_path: Path) -> None:
+    plain = load_published_vilt(saved(vilt, vilt.model, tmp_path / "vilt-b32-mlm"))
+    assert plain.facts["seen"] == []
+    named = load_published_vilt(saved(vilt, vilt.model, tmp_path / "vilt-b32-finetuned-vqa"))
+    tuned = load_published_vilt(saved(vilt, ViltForQuestionAnswering(vilt.model.config), tmp_path / "renamed"))
+    for student in (named, tuned):
+        student.save(tmp_path / "student")
+        again = load_student(tmp_path / "student")
+        assert again.facts["seen"] == ["vqa"]
+        refuse_seen(again.facts, "snli_ve", 1)
+        with pytest.raises(InputError, match="trained on all of vqa's training set"):
+            refuse_seen(again.facts, "vqa", 100)
+
+
+def test_published_folders(vilt: Vilt, tmp_path: Path) -> None:
+    again = load_published_vilt(saved(vilt, vilt.model, tmp_path))
     batch = batch_of(vilt)
     with torch.no_grad():
         torch.testing.assert_close(again(batch).cls, vilt(batch).cls)

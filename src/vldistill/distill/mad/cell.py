@@ -113,8 +113,8 @@ def run_mad_cell(params: Params, root: Path, cell: MadCell, *, deadline: float |
         The finished run folder: `model/` and `metrics.jsonl`.
 
     Raises:
-        InputError: an input artifact is missing or does not fit, or a low-shot run would use a student that has seen
-            the task's whole training set.
+        InputError: an input artifact is missing or does not fit, or the student has seen the task's whole training
+            set (`refuse_seen`).
         Stopped: by a signal or the deadline, after saving; the same call goes on from there.
     """
     partner = partner_of(params, cell)
@@ -304,8 +304,7 @@ def _picks(items: Items, seen: Inputs, vectors: Vectors, texts: Store, options: 
 
 def _student(folder: Path, cell: MadCell) -> Student:
     student = load_student(folder)
-    if cell.fraction < 100:
-        refuse_seen(student.facts, cell.task, source=folder)
+    refuse_seen(student.facts, cell.task, cell.fraction, source=folder)
     return student
 
 

@@ -33,6 +33,8 @@ from vldistill.models.student.tokens import Tokens, WordPieceTokenizer
 FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+CHANGED_PRIORS = "vqa"
+"""The task whose lists all have changed answer priors."""
 
 Batch = Mapping[str, Tensor]
 
@@ -179,16 +181,27 @@ class Student(nn.Module, ABC):
         return student.eval()
 
 
-def refuse_seen(facts: Mapping[str, Any], task: str, *, source: str | Path | None = None) -> None:
-    """Refuse a student for a low-shot run on a task whose whole training set it has already seen.
+def refuse_seen(facts: Mapping[str, Any], task: str, percent: int, *, source: str | Path | None = None) -> None:
+    """Refuse a student that has already seen a task's whole training set, where that would make a result untrue.
+
+    Args:
+        facts: of the student.
+        task: that it is to learn.
+        percent: of the training units. At full data it may have seen them, but not those of VQA: under changed answer
+            priors the rest of train (and, in VQA-CP, val) is what the test is about.
+        source: what errors name.
 
     Raises:
         InputError: `facts["seen"]` names the task.
     """
-    if task in facts.get("seen", ()):
-        raise InputError(
-            f"these weights were pre-trained on all of {task}'s training set: a low-shot result would not be one",
-            file=source,
-            field="seen",
-            action=f"Use weights that have not seen {task}, or run {task} at full data only",
-        )
+    if task not in facts.get("seen", ()) or (percent == 100 and task != CHANGED_PRIORS):
+        return
+    why, instead = "a low-shot result would not be one", f"run {task} at full data only"
+    if task == CHANGED_PRIORS:
+        why, instead = "they know the priors and questions of its tests", f"take {task} out of distill.mad"
+    raise InputError(
+        f"these weights were trained on all of {task}'s training set: {why}",
+        file=source,
+        field="seen",
+        action=f"Use weights that have not seen {task}, or {instead}",
+    )

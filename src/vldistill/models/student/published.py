@@ -61,9 +61,9 @@ def load_published(
 
 
 def seen_tasks(name: str, state: Mapping[str, Tensor] | None = None) -> list[str]:
-    """Tasks whose whole training set weights of this file name, or of this encoder, are known to have seen."""
-    stem = Path(name).stem.lower()
-    found = {task for task, pattern in SEEN.items() if re.search(pattern, stem)}
+    """Tasks whose whole training set weights of this name, or of this encoder, are known to have seen."""
+    last = Path(name).name.lower()
+    found = {task for task, pattern in SEEN.items() if re.search(pattern, last)}
     if state is not None and len(state["embeddings.token_type_embeddings.weight"]) >= VCR_TYPES:
         found.add("vcr")
     return sorted(found)

@@ -18,7 +18,11 @@ from transformers import AutoTokenizer, ViltConfig, ViltImageProcessorPil, ViltM
 
 from vldistill.errors import InputError
 from vldistill.models.student.interface import Batch, Student, StudentStates
+from vldistill.models.student.published import seen_tasks
 from vldistill.models.student.tokens import WordPieceTokenizer
+
+TUNED_ON = {"ViltForQuestionAnswering": "vqa"}
+"""The class of a fine-tuned model, as its config names it -> the task whose whole training set it has seen."""
 
 
 class Patches:
@@ -179,4 +183,11 @@ def load_published_vilt(source: str | Path) -> Vilt:
             file=source,
             action="Run once with network and without HF_HUB_OFFLINE, or give a folder with its files",
         ) from None
-    return Vilt(model, WordPieceTokenizer(tokenizer.backend_tokenizer), {"source": str(source), "seen": []}).eval()
+    facts = {"source": str(source), "seen": _seen(source, model)}
+    return Vilt(model, WordPieceTokenizer(tokenizer.backend_tokenizer), facts).eval()
+
+
+def _seen(source: str | Path, model: ViltModel) -> list[str]:
+    """Tasks that its name tells, or the class it was saved as: a folder may be called anything."""
+    saved_as = model.config.architectures or []
+    return sorted({*seen_tasks(str(source)), *(TUNED_ON[name] for name in saved_as if name in TUNED_ON)})
