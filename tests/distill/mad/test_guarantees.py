@@ -28,7 +28,7 @@ from vldistill.files import read_json, write_jsonl
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import ARMS, TASKS
 from vldistill.params.training import Training
-from vldistill.records import LABELS, EntailmentRecord
+from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
 from vldistill.training import Run, train
 from vldistill.training.loop import parameter_groups
 
@@ -179,6 +179,32 @@ def blacken(folder: Path, shown: set[str]) -> None:
         for name, data in content.items():
             archive.writestr(name, data if name in shown else one)
     republish(folder, {})
+
+
+def break_image(folder: Path, name: str) -> None:
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        content = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for each, data in content.items():
+            archive.writestr(each, b"no picture" if each == name else data)
+    republish(folder, {})
+
+
+def test_items_of_unreadable_images_are_left_out_and_counted(root: Path) -> None:
+    params = write_params(root)
+    allowing = params.features.model_copy(update={"max_invalid": 0.5})
+    params = params.model_copy(update={"features": allowing})
+    chosen = set(read_json(subset_file(root, cell()))["ids"])
+    image_of = {record.id: record.image for record in read_entailments(layout.download(root, "snli_ve"))}
+    broken = sorted(image_of[each] for each in chosen)[0]
+    break_image(layout.download(root, "flickr30k"), broken)
+    break_image(layout.download(root, "vg"), read_phrases(layout.download(root, "vg"))[0].image)
+    for dataset in ("flickr30k", "vg"):
+        features.run(params, root, "clip", dataset)
+    without = sum(image_of[each] == broken for each in chosen)
+    run = run_mad_cell(params, root, cell())
+    assert run.result and without > 0
+    assert (run.result["unreadable"], run.result["items"]) == (without, len(chosen) - without)
 
 
 def republish(folder: Path, rows: dict[str, list[Any]]) -> None:

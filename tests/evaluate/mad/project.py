@@ -65,15 +65,25 @@ def make_project(root: Path, params: Params) -> Path:
 
 
 def publish_store(
-    root: Path, dataset: str, table: str, shapes: dict[str, tuple[int, ...]], keys: Sequence[str]
+    root: Path,
+    dataset: str,
+    table: str,
+    shapes: dict[str, tuple[int, ...]],
+    keys: Sequence[str],
+    invalid: Sequence[str] = (),
 ) -> None:
+    """Random features of ``keys``; none of the images ``invalid``."""
     rng = np.random.default_rng(len(keys))
     work = root / "work" / dataset
     plan = shards.cut(table, keys, 64)
 
     def rows(shard: shards.Shard) -> shards.Rows:
         size = len(shard.keys)
-        return shards.Rows({k: rng.normal(size=(size, *shape)).astype(np.float16) for k, shape in shapes.items()})
+        valid = np.array([key not in invalid for key in shard.keys])
+        made = {k: rng.normal(size=(size, *shape)).astype(np.float16) for k, shape in shapes.items()}
+        for values in made.values():
+            values[~valid] = 0
+        return shards.Rows(made, {key: "broken" for key in shard.keys if key in invalid})
 
     for shard in plan:
         shards.commit(work, shard, rows(shard))

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.evaluate.mad.project import TASKS, publish_models
+from tests.evaluate.mad.project import DIM, REGIONS, TASKS, WIDTH, publish_models, publish_store
 from vldistill import evaluate, layout
-from vldistill.artifact import verify
-from vldistill.cells import mad_cells
+from vldistill.artifact import read_manifest, verify
+from vldistill.cells import mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.data import MadData
+from vldistill.evaluate.mad.data import MadData, subsets
 from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
 from vldistill.params import Params
-from vldistill.records import CHOICES
+from vldistill.records import CHOICES, read_regions
 from vldistill.runs import look_up
 
 pytestmark = pytest.mark.slow
@@ -167,6 +169,33 @@ def test_impossible_choices_are_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         evaluate.mad_predict_batch(changed(mad_params, **options), mad_project, "vcr", batch)
+
+
+@pytest.mark.parametrize(("task", "images"), [("snli_ve", "flickr30k"), ("vcr", "vcr")])
+def test_items_of_an_unreadable_image_are_left_out_and_counted(
+    task: Any, images: str, mad_project: Path, mad_params: Params, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(mad_project, tmp_path / "project", ignore=shutil.ignore_patterns("scratch")))
+    whole = MadData(root, task, "test")
+    image = whole.sets["test"][0].image
+    trained = whole.named(mad_cells(mad_params, task)[0].subset)[0].image
+    kinds = {"region": (REGIONS, WIDTH), "region_pooled": (REGIONS, DIM)}
+    keys = list(read_regions(layout.download(root, images)))
+    publish_store(root, images, "images", kinds, keys, [image, trained])
+    params = changed(mad_params, leaderboard="")
+    for batch in range(len(mad_batches(params, task))):
+        evaluate.mad_predict_batch(params, root, task, batch)
+    predicted = evaluate.mad_predict_gather(params, root, task)
+    scored = evaluate.mad_score(params, root, task)
+    assert read_manifest(predicted)["meta"]["unreadable"] == [image]
+    assert read_manifest(scored)["meta"]["unreadable"] == 1
+    index = {entry["cell"]: entry for entry in read_json(predicted / "index.json")}
+    for subset in subsets(task, "test", 20, 0):
+        left = [record.id for record in whole.subset(subset) if record.image != image]
+        for arm in ("mad", "teacher", "majority"):
+            items = list(read_jsonl(scored / subset.name / f"{arm}-f20-s0.jsonl"))
+            assert [item["id"] for item in items] == left
+    assert index["mad-f20-s0"]["n"]["test"] < len(whole.sets["test"])
 
 
 def test_a_missing_model_is_named(mad_params: Params, mad_project: Path, tmp_path: Path) -> None:

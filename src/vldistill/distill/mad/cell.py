@@ -183,7 +183,8 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
     student = _student(sources.paths["student"], cell)
     maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
     records, ids = sources.paths["records"], subset_file(root, cell)
-    subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as)
+    unreadable = sources.pictures.features.invalid
+    subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as, unreadable)
     seen = make_inputs(subset.train, student, sources.pictures)
     words = _embed_words(params, student, subset.train, maps, sources, options)
     # all that is drawn from here on, is drawn alike in all arms: first the head
@@ -193,6 +194,7 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
     record = {
         "items": len(subset.train),
         "groups": len(set(subset.train.groups)),
+        "unreadable": subset.left_out,
         "cut": round(seen.tokens.cut.float().mean().item(), 6),
         "boxes_left_out": seen.left_out,
         **({"embedded_words": words} if options.embeddings == "teacher" else {}),
@@ -229,7 +231,7 @@ def fitted_maps(params: Params, root: Path, cell: MadCell, student: Student, sou
             folder, texts = sources.paths["phrases"], sources.texts
             assert texts is not None
             pictures = pictures_of(folder, sources.paths["phrase_features"], region_files(params, root, PHRASES))
-            items = _pairs(params, folder, student, options.pairs)
+            items = _pairs(params, folder, pictures.features, student, options.pairs)
             student.to(params.compute.device)
             maps = fit(student, items, pictures, texts, sources.language_model, options)
             student.cpu()
@@ -308,9 +310,10 @@ def _student(folder: Path, cell: MadCell) -> Student:
     return student
 
 
-def _pairs(params: Params, phrases: Path, student: Student, most: int) -> Items:
+def _pairs(params: Params, phrases: Path, features: Store, student: Student, most: int) -> Items:
     withheld = student.facts.get("withheld", ())
-    return phrase_items(read_phrases(phrases), boxes_of(phrases), withheld, most, params.features.tagged_as)
+    readable = [record for record in read_phrases(phrases) if record.image not in features.invalid]
+    return phrase_items(readable, boxes_of(phrases), withheld, most, params.features.tagged_as)
 
 
 def _embed_words(
@@ -330,7 +333,8 @@ def _embed_words(
             field="distill.mad.embeddings",
             action="Leave the arm out",
         )
-    known = _pairs(params, sources.paths["phrases"], student, options.projections.pairs)
+    features = store_of(sources.paths["phrase_features"])
+    known = _pairs(params, sources.paths["phrases"], features, student, options.projections.pairs)
     return embed_unknown(student, items, known, sources.texts, maps[WORDS])
 
 

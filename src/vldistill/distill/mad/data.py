@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,14 +47,24 @@ class Subset:
         train: what is trained on.
         held: what is held out of it for tuning; None where nothing is.
         answers: what the model's logits stand for; empty for VCR.
+        left_out: number of records whose image could not be read.
     """
 
     train: Items
     held: Items | None
     answers: list[str]
+    left_out: int
 
 
-def load_subset(task: Task, records: Path, subset: Path, options: MadOptions, seed: int, tagged_as: str) -> Subset:
+def load_subset(
+    task: Task,
+    records: Path,
+    subset: Path,
+    options: MadOptions,
+    seed: int,
+    tagged_as: str,
+    unreadable: Collection[str],
+) -> Subset:
     """Read the training subset of a cell; no other record takes part in anything.
 
     Args:
@@ -64,11 +74,13 @@ def load_subset(task: Task, records: Path, subset: Path, options: MadOptions, se
         options: of the arm.
         seed: of the hold-out.
         tagged_as: as `features.sentences.spelled`.
+        unreadable: keys of images that could not be read (`Store.invalid`), whose records are left out.
 
     Raises:
         InputError: the list names a record that is not there, or nothing is left to train on.
     """
-    chosen = listed(_records(task, records, fingerprint(records)), subset)
+    named = listed(_records(task, records, fingerprint(records)), subset)
+    chosen = [record for record in named if record.image not in unreadable]
     held = held_groups(task, chosen, options.tuning.holdout, seed)
     fitted = [record for record in chosen if _group(task, record) not in held]
     if not fitted:
@@ -84,6 +96,7 @@ def load_subset(task: Task, records: Path, subset: Path, options: MadOptions, se
         train=make_items(task, fitted, answers, tagged_as),
         held=make_items(task, rest, answers, tagged_as) if rest else None,
         answers=answers,
+        left_out=len(named) - len(chosen),
     )
 
 

@@ -88,7 +88,9 @@ def mad_predict_gather(params: Params, root: str | Path, task: Task) -> Path:
                     action=f"Run every batch first: vldistill evaluate mad predict {task} --batch I",
                 )
             finished.append((job, run.path, run.result))
-        publish(target, lambda folder: _fill(folder, finished), {"split": options.split})
+        unreadable = sorted({key for _, _, result in finished for key in result["unreadable"]})
+        facts = {"split": options.split, "unreadable": unreadable}
+        publish(target, lambda folder: _fill(folder, finished), facts)
         record["cells"] = {job.cell.name: {time: result.get(time) for time in TIMES} for job, _, result in finished}
     return target
 

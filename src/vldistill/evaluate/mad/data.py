@@ -12,7 +12,7 @@ Predictions of a set are one JSON object an item, ``SET/CELL.jsonl``:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,10 +83,14 @@ class MadData:
         split: ``test`` or ``dev``.
         limit: at most this many items of each set; 0 = all. VCR's rewritten sets are those of the limited test set,
             so that a shifted number and the one of the original wording are of the same items.
+        unreadable: keys of images that could not be read: the sets go without their items.
     """
 
-    def __init__(self, root: str | Path, task: Task, split: str, limit: int = 0) -> None:
+    def __init__(
+        self, root: str | Path, task: Task, split: str, limit: int = 0, unreadable: Collection[str] = ()
+    ) -> None:
         self.root, self.task, self.split, self.limit = Path(root), task, split, limit
+        self.unreadable = frozenset(unreadable)
 
     @property
     def folder(self) -> Path:
@@ -103,21 +107,33 @@ class MadData:
         """All records, whatever their split."""
         return READERS[self.task](self.folder)
 
-    @cached_property
+    @property
     def sets(self) -> dict[str, list[Any]]:
         """What is predicted: set -> records; VCR's rewritten ones stand in folders of their own."""
+        return self._sets[0]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Keys of the unreadable images that records of the sets are about."""
+        return self._sets[1]
+
+    @cached_property
+    def _sets(self) -> tuple[dict[str, list[Any]], list[str]]:
         found: dict[str, list[Any]] = {}
+        left_out = set()
         for subset in subsets(self.task, self.split, 0, 0):
             if subset.name != subset.of:
                 continue
             path = self._list(subset.list)
-            if subset.of not in RULES:
-                found[subset.of] = listed(self.records, path, limit=self.limit)
+            if subset.of in RULES:
+                originals = {record.id for record in found["test"]}
+                rewritten = listed(read_choices(path.with_suffix("")), path)
+                found[subset.of] = [record for record in rewritten if record.id in originals]
                 continue
-            originals = {record.id for record in found["test"]}
-            rewritten = listed(read_choices(path.with_suffix("")), path)
-            found[subset.of] = [record for record in rewritten if record.id in originals]
-        return found
+            named = listed(self.records, path, limit=self.limit)
+            found[subset.of] = [record for record in named if record.image not in self.unreadable]
+            left_out |= {record.image for record in named} & self.unreadable
+        return found, sorted(left_out)
 
     def subset(self, subset: Subset) -> list[Any]:
         """The records that are scored, in the order of their set."""

@@ -69,7 +69,8 @@ class Bench:
     def __init__(self, params: Params, root: Path, task: Task) -> None:
         self.params, self.root, self.task = params, root, task
         self.options = params.evaluate.mad
-        self.data = MadData(root, task, self.options.split, self.options.max_items)
+        unreadable = self._store(self._images).invalid
+        self.data = MadData(root, task, self.options.split, self.options.max_items, unreadable)
         self._asked: dict[Kind, Asked] = {}
         self._inputs: dict[tuple[Kind, str], Inputs] = {}
 
@@ -94,7 +95,8 @@ class Bench:
                 write_json(run.path / f"{name}.json", official_answers(rows))
         took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
         texts = len(asked.items.texts)
-        run.finish({"n": {name: len(rows) for name, rows in found.items()}, "texts": texts, **took})
+        facts = {"n": {name: len(rows) for name, rows in found.items()}, "texts": texts}
+        run.finish({**facts, "unreadable": self.data.left_out, **took})
 
     def load(self, cell: MadCell) -> tuple[MadModel, str]:
         """The model of a cell, and what tells its student's vocabulary from others."""

@@ -59,8 +59,11 @@ def mad_score(params: Params, root: str | Path, task: Task) -> Path:
                 file=source,
                 action=AGAIN,
             )
-        found = list(_score_all(params, root, task))
-        publish(target, lambda folder: _fill(folder, found), {"split": options.split})
+        unreadable = manifest["meta"]["unreadable"]
+        data = MadData(root, task, options.split, options.max_items, unreadable)
+        found = list(_score_all(params, root, data))
+        facts = {"split": options.split, "unreadable": len(unreadable)}
+        publish(target, lambda folder: _fill(folder, found), facts)
         write_jsonl(rows_file, (row for _, _, scored in found for row in scored.rows))
     return target
 
@@ -70,14 +73,13 @@ def _fill(folder: Path, found: list[tuple[str, str, Scored]]) -> None:
         write_jsonl(folder / subset / f"{name}.jsonl", scored.items)
 
 
-def _score_all(params: Params, root: Path, task: Task) -> Iterator[tuple[str, str, Scored]]:
+def _score_all(params: Params, root: Path, data: MadData) -> Iterator[tuple[str, str, Scored]]:
     """Subset, name of the cell, and its scores."""
     options = params.evaluate.mad
-    data = MadData(root, task, options.split, options.max_items)
     bootstrap = Bootstrap(options.resamples, options.level)
     chosen: dict[tuple[str, str], list[Any]] = {}
     for one in _predicted(params, root, data):
-        for subset in subsets(task, options.split, one.entry["fraction"], one.entry["seed"]):
+        for subset in subsets(data.task, options.split, one.entry["fraction"], one.entry["seed"]):
             if (subset.of, subset.list) not in chosen:
                 chosen[subset.of, subset.list] = data.subset(subset)
             records = chosen[subset.of, subset.list]

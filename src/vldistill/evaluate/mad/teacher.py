@@ -34,7 +34,7 @@ def teacher_scores(
         features: CLIP's store of the images, with the kind `region_pooled`.
         texts: CLIP's store of texts.
     """
-    learnt = load_subset(data.task, data.folder, subset, options, cell.seed, tagged_as)
+    learnt = load_subset(data.task, data.folder, subset, options, cell.seed, tagged_as, features.invalid)
     asked = asked_items(data, tagged_as, learnt.answers)
     items = joined(learnt.train, asked.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
