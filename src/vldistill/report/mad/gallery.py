@@ -32,6 +32,8 @@ from vldistill.report.gallery import Thumbnails, rank
 from vldistill.report.mad import names
 from vldistill.report.mad.found import Found, few_of, in_domain
 
+GATED = ("flickr30k", "vcr")
+"""Sets of images under terms that forbid passing them on (data/registry.csv, which a test holds this to)."""
 SHORT = {METHOD_ARM: "MAD", BASELINE: "baseline", TEACHER: "teacher\u2019s head"}
 
 
@@ -88,11 +90,20 @@ class Example:
         return next((box for box in self.boxes if box.chosen), None)
 
 
+def withheld(params: Params, tasks: Sequence[str]) -> list[str]:
+    """Those of the tasks whose items are not shown: their images, and VCR's texts, may not be passed on."""
+    free = params.download.source == "world" or params.report.gated
+    return [] if free else [task for task in tasks if RECORDS[task][1] in GATED]
+
+
 def galleries(params: Params, root: Path, found: Found) -> dict[str, list[Example]]:
     """Items of every task that MAD alone gets right, and those that the baseline alone gets right, by title."""
     made: dict[str, list[Example]] = {}
     each = params.report.gallery // 4
+    hidden = withheld(params, found.tasks)
     for task in found.tasks if each else ():
+        if task in hidden:
+            continue
         cells = [MadCell(task, few_of(found.results, task), arm, 0) for arm in (METHOD_ARM, BASELINE)]
         if not set(cells) <= set(found.cells):
             continue

@@ -153,6 +153,9 @@ def _notes(params: Params, found: Found) -> list[str]:
     notes = [f"{names.task(task)} was not evaluated: {reason}." for task, reason in found.absent.items()]
     if params.evaluate.mad.split != "test":
         notes.append(f"MAD was evaluated on {params.evaluate.mad.split}, which tuning looks at: no test numbers.")
+    if hidden := gallery.withheld(params, found.tasks):
+        listed = ", ".join(map(names.task, hidden))
+        notes.append(f"No examples of {listed}: their data may not be passed on (report.gated shows them).")
     return notes
 
 
