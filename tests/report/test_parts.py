@@ -183,16 +183,18 @@ def test_ours_stand_in_the_row_of_the_teacher_that_was_used(clip: Clip, name: st
 
 
 ALL_QUESTIONS = {"vqav2": {"test": None}}
+PUBLISHED: dict[str, Any] = {"clip": {"source": "published"}, "language_model": {"source": "published"}}
 
 
 def paper_params(**changes: Any) -> Params:
     tree: dict[str, Any] = {
         "download": {"source": "registry", "gated_remote": "gated"},
-        "pretrain": {"clip": {"source": "published"}, "language_model": {"source": "published"}},
+        "pretrain": PUBLISHED,
         "split": ALL_QUESTIONS,
     }
-    whole = {"spice": {"images": 0}, **changes.pop("evaluate", {}).get("vlkd", {})}
-    return Params.model_validate(tree | changes | {"evaluate": {"vlkd": whole}})
+    evaluate = changes.pop("evaluate", {})
+    whole = {"spice": {"images": 0}, **evaluate.get("vlkd", {})}
+    return Params.model_validate(tree | changes | {"evaluate": {**evaluate, "vlkd": whole}})
 
 
 @pytest.mark.parametrize(
@@ -224,6 +226,41 @@ def test_lost_images_set_a_run_apart_from_the_paper(tmp_path: Path) -> None:
     assert comparable.differences(paper_params(), tmp_path) == [
         "3 of 10 images of cc3m were not got",
         "2 of 20 images of coco were not decodable",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"evaluate": {"vlkd": {"max_items": 9, "split": "dev"}}}, None),
+        ({"download": {"source": "world"}}, "rendered"),
+        ({"pretrain": {"student": {"source": "vilt"}}}, "the teacher is a stand-in"),
+        ({"pretrain": PUBLISHED}, "the student is a small one"),
+        ({"evaluate": {"mad": {"max_items": 9}}}, "at most 9 items"),
+        ({"evaluate": {"mad": {"split": "dev"}}}, "split is dev"),
+        ({"split": {"mad": {"snli_ve": {"test": 7}}}}, "split.mad.snli_ve.test keeps 7 images"),
+        ({"split": {"mad": {"vcr": {"test": 7}, "snli_ve": {"dev": 3}}}}, None),
+    ],
+)
+def test_what_sets_a_run_of_mad_apart_from_the_paper(
+    tmp_path: Path, changes: dict[str, Any], reason: str | None
+) -> None:
+    published = {"pretrain": {**PUBLISHED, "student": {"source": "vilt"}}}
+    params = paper_params(**published | changes)
+    found = comparable.mad_differences(params, tmp_path, "snli_ve")
+    assert bool(found) == (reason is not None)
+    assert reason is None or reason in found[0]
+    assert "the leaderboard alone" in comparable.mad_differences(params, tmp_path, "vcr")[-1]
+
+
+def test_lost_items_set_a_run_of_mad_apart_from_the_paper(tmp_path: Path) -> None:
+    params = paper_params(pretrain={**PUBLISHED, "student": {"source": "vilt"}})
+    publish(layout.download(tmp_path, "snli_ve"), lambda folder: None, {"visual_genome": 4})
+    publish(layout.features(tmp_path, "clip", "flickr30k"), lambda folder: None, {"images": 20, "invalid": 2})
+    assert comparable.mad_differences(params, tmp_path, "snli_ve") == [
+        "4 pairs of snli_ve have no image",
+        "2 of 20 images of flickr30k were not decodable",
     ]
 
 

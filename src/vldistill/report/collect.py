@@ -105,13 +105,14 @@ def build(params: Params, root: Path, found: Collected) -> Page:
 def _mad(params: Params, root: Path, found: Collected) -> part.MadPart | None:
     if found.mad is None:
         return None
+    reported = [entry for entry in papers.read(root / PAPERS) if entry.method == MAD]
     return part.build(
         params,
         root,
         found.mad,
         runs=found.runs,
-        reported=[entry for entry in papers.read(root / PAPERS) if entry.method == MAD],
-        comparable=not comparable.differences(params, root),
+        reported=reported,
+        differences={entry.task: comparable.mad_differences(params, root, entry.task) for entry in reported},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +73,13 @@ def run_folder(params: Params, root: Path, cell: MadCell) -> str | None:
     return f"scratch/{STAGE}/{found.path.name}" if found.done else None
 
 
-def papers(reported: Sequence[Reported], found: Found, *, comparable: bool) -> Table:
+def papers(reported: Sequence[Reported], found: Found, differences: Mapping[str, Sequence[str]]) -> Table:
     """The numbers the paper reports, and ours at full data.
 
     Args:
         reported: of MAD.
         found: ours.
-        comparable: whether our data and weights are the paper's.
+        differences: task -> what sets our number apart from the paper's (`report.comparable`).
     """
     ours = {
         mean.place.task: mean
@@ -97,13 +97,20 @@ def papers(reported: Sequence[Reported], found: Found, *, comparable: bool) -> T
             "ours": Cell(number=own.value, low=own.low, high=own.high) if own else Cell("not run"),
             "n": Cell(number=own.items, digits=0) if own else Cell(),
             "seeds": Cell(number=own.seeds, digits=0) if own else Cell(),
-            "mark": Cell("yes") if comparable else Cell(NOT_COMPARABLE, tone="pill warn"),
+            "mark": _mark(differences[entry.task]),
         }
         rows.append(row)
     columns = [("task", "benchmark"), ("split", "reported on"), ("reported", "reported"), ("ours", "ours, MAD, 100 %")]
     columns += [("n", "our n"), ("seeds", "seeds"), ("mark", "comparable")]
     sources = ", ".join(dict.fromkeys(entry.source for entry in reported))
-    notes = (
-        f"Reported: {sources}; full data, percent. Ours: this run\u2019s test items, which are not the paper\u2019s.",
-    )
-    return Table("mad_papers", "Numbers the paper reports, and ours", columns, rows, ("task",), notes)
+    notes = [f"Reported: {sources}; full data, percent."]
+    notes += [
+        f"{names.task(task)} is not comparable: {'; '.join(reasons)}."
+        for task, reasons in differences.items()
+        if reasons
+    ]
+    return Table("mad_papers", "Numbers the paper reports, and ours", columns, rows, ("task",), tuple(notes))
+
+
+def _mark(reasons: Sequence[str]) -> Cell:
+    return Cell(NOT_COMPARABLE, tone="pill warn", title="; ".join(reasons)) if reasons else Cell("yes")

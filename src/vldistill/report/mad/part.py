@@ -87,7 +87,7 @@ def build(
     *,
     runs: Sequence[Run],
     reported: Sequence[Reported],
-    comparable: bool,
+    differences: Mapping[str, Sequence[str]],
 ) -> MadPart:
     """The part of what was read.
 
@@ -97,7 +97,7 @@ def build(
         found: MAD's results.
         runs: run records.
         reported: the paper's numbers of MAD.
-        comparable: whether our data and weights are the paper's.
+        differences: task -> what sets our number apart from the paper's.
 
     Raises:
         InputError: a cell has no weights, or what an example is made of is missing or broken.
@@ -116,7 +116,7 @@ def build(
         tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
         tables.gains(summary, "on_dev", "Arms minus baseline, both tuned on dev\u2021, points", level),
         tables.gap(summary),
-        origin.papers(reported, found, comparable=comparable),
+        origin.papers(reported, found, differences),
         tables.everything(summary),
         origin.cells(params, root, found, runs),
     ]
