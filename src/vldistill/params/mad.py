@@ -339,11 +339,11 @@ class Mad(MadOptions):
         """Number of seeds of `arm` at a fraction in percent."""
         return max(self.seeds.get(arm, self.default_seeds), self.fraction_seeds.get(str(fraction), 1))
 
-    def options_of(self, arm: str, task: Task, fraction: int) -> MadOptions:
-        """The complete options of `arm` on a task, at a fraction in percent."""
+    def options_of(self, arm: str | None, task: Task, fraction: int) -> MadOptions:
+        """The complete options of `arm`, or of none, on a task, at a fraction in percent."""
         options = MadOptions.model_validate(self.model_dump(include=set(MadOptions.model_fields)))
         for over, where in (
-            (self.arms[arm], f"arms.{arm}"),
+            ({} if arm is None else self.arms[arm], f"arms.{arm}"),
             (self.per_task.get(task, {}), f"per_task.{task}"),
             (self.per_fraction.get(str(fraction), {}), f"per_fraction.{fraction}"),
         ):

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.evaluate.mad.project import DIM, REGIONS, TASKS, WIDTH, publish_models, publish_store
 from vldistill import evaluate, layout
 from vldistill.artifact import read_manifest, verify
-from vldistill.cells import mad_batches, mad_cells
+from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.data import MadData, subsets
+from vldistill.evaluate.mad.data import TEACHER, MadData, subsets
+from vldistill.evaluate.mad.predict import Bench
 from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
@@ -83,6 +85,34 @@ def test_the_leaderboard_file_is_of_the_cell_that_is_named(mad_predicted: Path, 
         assert sum(answers) == pytest.approx(1, abs=1e-5)
         assert all(sum(part) == pytest.approx(1, abs=1e-5) for part in rationales)
         assert len({*rationales}) == CHOICES, "a rationale's chance depends on the answer it is given for"
+
+
+def with_mad(params: Params, **options: object) -> Params:
+    tree = params.model_dump()
+    tree["distill"]["mad"] |= options
+    return Params.model_validate(tree)
+
+
+def test_the_teachers_head_is_fitted_on_the_whole_subset(mad_project: Path, mad_params: Params) -> None:
+    cell = MadCell("vqa", 20, TEACHER, 0)
+    job = jobs.Job(cell, leaderboard=False, sees_teacher=True)
+    tuned = with_mad(mad_params, tuning={"holdout": 0.5})
+    assert jobs.key(job, tuned, mad_project) == jobs.key(job, mad_params, mad_project)
+    _, scores, answers = Bench(mad_params, mad_project, "vqa").teacher(cell)
+    _, again, same = Bench(tuned, mad_project, "vqa").teacher(cell)
+    assert answers == same and torch.equal(scores, again)
+
+
+@pytest.mark.parametrize("level", ["per_task", "per_fraction"])
+def test_the_teachers_head_has_the_options_of_its_task_and_fraction(
+    level: str, mad_project: Path, mad_params: Params
+) -> None:
+    cell = MadCell("vqa", 20, TEACHER, 0)
+    job = jobs.Job(cell, leaderboard=False, sees_teacher=True)
+    over = {"vqa" if level == "per_task" else "20": {"most_answers": 3, "head": {"steps": 2}}}
+    fewer = with_mad(mad_params, **{level: over})
+    assert jobs.key(job, fewer, mad_project) != jobs.key(job, mad_params, mad_project)
+    assert len(Bench(fewer, mad_project, "vqa").teacher(cell)[2]) == 3
 
 
 @pytest.mark.parametrize("task", TASKS)

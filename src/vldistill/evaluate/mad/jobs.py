@@ -14,7 +14,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.inputs import identity, list_identity, model_identity
 from vldistill.evaluate.mad.data import REFERENCES, TEACHER, subsets
 from vldistill.params import Params
-from vldistill.params.mad import Task
+from vldistill.params.mad import MadOptions, Task, Tuning
 from vldistill.provenance import libraries
 from vldistill.records import UNLABELLED
 from vldistill.split.mad import rule_name
@@ -111,7 +111,7 @@ def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
         "params": {
             **options.model_dump(include={"split", "batch_size", "max_items"}),
             "tagged_as": params.features.tagged_as if job.sees_teacher else None,
-            "head": _head(params) if job.cell.arm == TEACHER else None,
+            "head": _read_by_head(params, job.cell) if job.cell.arm == TEACHER else None,
             "compute": params.compute.model_dump(include={"device", "dtype", "threads"}),
         },
         "inputs": _inputs(job, params, root, task),
@@ -119,8 +119,15 @@ def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
     }
 
 
-def _head(params: Params) -> dict[str, Any]:
-    return params.distill.mad.model_dump(mode="json", include={"head", "most_answers", "least_count"})
+def head_options(params: Params, cell: MadCell) -> MadOptions:
+    """The options of the teacher's head on a cell's training subset: no arm's, and fitted on all of it."""
+    options = params.distill.mad.options_of(None, cell.task, cell.fraction)
+    return options.model_copy(update={"tuning": Tuning(holdout=0.0)})
+
+
+def _read_by_head(params: Params, cell: MadCell) -> dict[str, Any]:
+    answers = {"most_answers", "least_count"} if cell.task == "vqa" else set()
+    return head_options(params, cell).model_dump(mode="json", include={"head", *answers})
 
 
 def _inputs(job: Job, params: Params, root: Path, task: str) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Bench:
         subset = layout.split(self.root, self.task, cell.subset)
         stores = (self._store(name) for name in (self._images, layout.TEXTS))
         tagged_as = self.params.features.tagged_as
-        return teacher_scores(self.data, subset, cell, self.params.distill.mad, tagged_as, *stores)
+        return teacher_scores(self.data, subset, cell, jobs.head_options(self.params, cell), tagged_as, *stores)
 
     def asked(self, kind: Kind) -> Asked:
         """The items."""
