@@ -123,6 +123,20 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"extra": {"some": {"arms": ["ts", "ts"]}}}, r"extra\.some\.arms: an arm stands twice"),
         ({"seeds": {"mad": 0}}, r"seeds\.mad"),
         ({"confidence": {"equal_to": "constant_weight"}}, r"constant_weight has no weights of its own"),
+        (
+            {"arms": {"mad": {"confidence": {"kind": "equal_mean", "equal_to": "plain"}}, "plain": {"weight": 0.0}}}
+            | {"active": ["mad"], "extra": {}},
+            r"arms\.mad\.confidence\.equal_to: plain has no weights of its own",
+        ),
+        (
+            {"per_task": {"vqa": {"confidence": {"kind": "equal_mean"}}}},
+            r"arms\.\w+\.confidence\.equal_to: cw has no weights of its own",
+        ),
+        (
+            {"arms": {"mad": {"confidence": {"kind": "equal_mean"}}, "cw": {"teachers": {"clip_image": 0.0}}}}
+            | {"active": ["mad"], "extra": {}},
+            r"equal_to: cw has other teachers \(clip_text, language_model\)",
+        ),
         ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),
         ({"teachers": {"clip_image": 0.0, "clip_text": 0.0, "language_model": 0.0}}, "at least one of clip_image"),
         ({"fractions": [5]}, "5 percent, which split.mad.fractions lacks"),

@@ -30,6 +30,11 @@ class Teachers(Section):
     clip_text: float = Field(1.0, ge=0, description="Weight of CLIP's vector of the text.")
     language_model: float = Field(1.0, ge=0, description="Weight of the language model's vector of the text.")
 
+    @property
+    def taught(self) -> list[str]:
+        """The teachers that give a target."""
+        return [name for name, weight in self if weight]
+
 
 class Projections(Section):
     """The heads P that bring student states into a teacher's space; only in training."""
@@ -135,8 +140,7 @@ class MadOptions(Section):
 
     @model_validator(mode="after")
     def _teaches(self) -> Self:
-        teachers = self.teachers
-        if self.weight and not (teachers.clip_image or teachers.clip_text or teachers.language_model):
+        if self.weight and not self.teachers.taught:
             raise ValueError("teachers: at least one of clip_image, clip_text, language_model must be above 0")
         return self
 
@@ -325,7 +329,7 @@ class Mad(MadOptions):
         for arm in self.arms:
             check_name(arm)
             for task, fraction in self._overridden():
-                self._check_equal_to(arm, self.options_of(arm, task, fraction))
+                self._check_equal_to(arm, task, fraction)
         return self
 
     @property
@@ -371,10 +375,16 @@ class Mad(MadOptions):
             field = next(name for name in first if first[name] != second[name])
             raise ValueError(f"arms.{tuned}: differs from {arm} in {field}, which no trial sets")
 
-    def _check_equal_to(self, arm: str, options: MadOptions) -> None:
-        if options.confidence.kind != "equal_mean":
+    def _check_equal_to(self, arm: str, task: Task, fraction: int) -> None:
+        """Refuse a mean weight of an arm that has none, or has it of other teachers."""
+        options = self.options_of(arm, task, fraction)
+        if not options.weight or options.confidence.kind != "equal_mean":
             return
         other = options.confidence.equal_to
         check_known([other], self.arms)
-        if other == arm or self.arms[other].get("confidence", {}).get("kind") == "equal_mean":
-            raise ValueError(f"arms.{arm}.confidence.equal_to: {other} has no weights of its own")
+        partner, where = self.options_of(other, task, fraction), f"arms.{arm}.confidence.equal_to: {other}"
+        if not partner.weight or partner.confidence.kind == "equal_mean":
+            raise ValueError(f"{where} has no weights of its own")
+        if options.teachers.taught != partner.teachers.taught:
+            names = ", ".join(partner.teachers.taught)
+            raise ValueError(f"{where} has other teachers ({names}): give both the same")

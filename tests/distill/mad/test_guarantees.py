@@ -36,7 +36,7 @@ OWN = [arm for arm in ARMS if "gap" not in arm]
 
 
 def prepared(root: Path, arm: str, task: Any = "snli_ve", **mad: Any) -> Prepared:
-    constant = {CLIP_IMAGE: 0.5, CLIP_TEXT: 0.7} if arm == "constant_weight" else None
+    constant = {CLIP_IMAGE: 0.5, CLIP_TEXT: 0.7, LANGUAGE_MODEL: 0.6} if arm == "constant_weight" else None
     return prepare(write_params(root, **mad), root, cell(arm, task), constant)
 
 

@@ -293,7 +293,7 @@ def teach(
         maps=used,
         picks=picks,
         confidence=confidence,
-        constant={name: (constant or {}).get(name, options.confidence.value) for name in teachers},
+        constant={name: options.confidence.value if constant is None else constant[name] for name in teachers},
     )
 
 

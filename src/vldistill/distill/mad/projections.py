@@ -28,8 +28,6 @@ from vldistill.distill.mad.losses import state_at
 from vldistill.distill.mad.sight import StoredRegions
 from vldistill.distill.mad.targets import (
     CLIP_IMAGE,
-    CLIP_TEXT,
-    LANGUAGE_MODEL,
     Picks,
     of_parts,
     of_teacher,
@@ -180,10 +178,7 @@ def random_maps(names: Sequence[str], width: int, widths: Mapping[str, int]) -> 
 
 def teachers_of(options: MadOptions) -> list[str]:
     """The teachers that give a target, in a fixed order."""
-    if not options.weight:
-        return []
-    weights = options.teachers.model_dump()
-    return [name for name in (CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL) if weights[name]]
+    return options.teachers.taught if options.weight else []
 
 
 def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> dict[str, Tensor]:
