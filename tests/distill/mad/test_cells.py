@@ -21,11 +21,11 @@ from vldistill.cells import mad_cells
 from vldistill.cli.distill import command
 from vldistill.distill import mad_batch, mad_gather
 from vldistill.distill.mad.cell import run_mad_cell
-from vldistill.distill.mad.key import cell_key, look_up, maps_key
+from vldistill.distill.mad.key import cell_key, look_up, maps_key, read_options
 from vldistill.errors import InputError
 from vldistill.models.mad import MadModel
-from vldistill.params import Params
-from vldistill.params.mad import ARMS, TASKS
+from vldistill.params import Params, parse
+from vldistill.params.mad import ARMS, TASKS, MadOptions
 from vldistill.training import Stopped
 
 SCRIPT = "tests.distill.mad.project"
@@ -168,6 +168,35 @@ def test_key_changes_with_what_is_read_only(root: Path) -> None:
     assert set(mad["inputs"]) - set(base["inputs"]) == {*two, "language_model"}
     assert set(key("mad", teachers={"language_model": 0.0})["inputs"]) - set(base["inputs"]) == two
     assert key("constant_weight", confidence={"most": 5.0})["weights_of"] != key("constant_weight")["weights_of"]
+
+
+OPTIONS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"confidence": {"most": 5.0}}, {"mad", "mad_af"}),
+    ({"confidence": {"value": 0.5}}, {"ts", "nkd", "nkd_trainable"}),
+    ({"confidence": {"normalise": True}}, {"mad", "mad_af", "ts", "nkd", "nkd_trainable", "constant_weight"}),
+    ({"confidence": {"equal_to": "mad"}}, set()),
+    ({"head": {"steps": 9}}, {"mad", "mad_af"}),
+    ({"adapt": {"batch_size": 9}}, {"mad_af"}),
+    ({"adapt": {"scale": 9.0}}, {"mad_af"}),
+    ({"projections": {"pairs": 60}}, {"mad", "mad_af", "ts", "nkd", "constant_weight", "projected_input"}),
+    ({"projections": {"alpha": 0.5}}, {"mad", "mad_af", "ts", "nkd", "constant_weight", "projected_input"}),
+]
+
+
+@pytest.mark.parametrize(("changes", "readers"), OPTIONS, ids=[str(changes) for changes, _ in OPTIONS])
+def test_an_option_is_part_of_the_keys_of_its_readers_only(changes: dict[str, Any], readers: set[str]) -> None:
+    arms = {"mad", "mad_af", "ts", "nkd", "nkd_trainable", "constant_weight", "projected_input", "baseline"}
+    before, after = parse({}).distill.mad, parse({"distill": {"mad": changes}}).distill.mad
+    read = [{arm: read_options(each.options_of(arm, "vcr", 10), "vcr") for arm in arms} for each in (before, after)]
+    assert {arm for arm in arms if read[0][arm] != read[1][arm]} == readers
+
+
+@pytest.mark.parametrize(("alone", "read"), [({}, False), ({"embeddings": "teacher"}, True)])
+def test_maps_that_start_the_word_embeddings_are_read_beside_trainable_ones(alone: dict[str, Any], read: bool) -> None:
+    one, other = (
+        MadOptions.model_validate({"projections": {"kind": "trainable", "pairs": pairs}, **alone}) for pairs in (60, 90)
+    )
+    assert (read_options(one, "vcr") != read_options(other, "vcr")) == read
 
 
 def test_maps_are_shared_by_all_that_read_the_same_teachers(root: Path) -> None:

@@ -12,7 +12,7 @@ from vldistill.code_version import code_version
 from vldistill.files import read_json
 from vldistill.models.region_folders import folder_of, identity
 from vldistill.params import Params
-from vldistill.params.mad import MadOptions
+from vldistill.params.mad import Adaptation, MadOptions
 from vldistill.provenance import libraries
 
 STAGE = "distill_mad"
@@ -21,6 +21,8 @@ PHRASES = "vg"
 RECORDS = {"snli_ve": ("snli_ve", "flickr30k"), "vcr": ("vcr", "vcr"), "vqa": ("vqav2", "coco")}
 """Task -> the set of its records, the set of its images."""
 PUBLISHED_PRIORS = "vqa_cp"
+OWN_OPTION = {"ratio": "most", "constant": "value"}
+"""Kinds of confidence weights that have an option of their own."""
 
 
 def record_set(root: str | Path, task: str) -> str:
@@ -107,17 +109,27 @@ def cell_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
 
 def read_options(options: MadOptions, task: str) -> dict[str, Any]:
     """The options that are read: tuning what an arm has not runs nothing anew."""
-    unread: set[str] = set()
-    if not options.weight or options.target == "cls":
-        unread |= {"tokens", "scope"}
-    if not options.weight:
-        unread |= {"teachers", "target", "distance", "confidence", "head", "adapt", "shuffle_targets"}
-    if not asks_teacher(options):
-        unread |= {"projections"}
-    if options.confidence.kind in ("constant", "equal_mean"):
-        unread |= {"head"}
+    unread: dict[str, Any] = {}
     if task != "vqa":
-        unread |= {"most_answers", "least_count"}
+        unread |= dict.fromkeys(("most_answers", "least_count"), True)
+    if not asks_teacher(options):
+        unread["projections"] = True
+    if not options.weight:
+        taught = ("teachers", "target", "tokens", "scope", "distance", "confidence", "head", "adapt", "shuffle_targets")
+        unread |= dict.fromkeys(taught, True)
+        unread.setdefault("projections", {"kind"})
+        return options.model_dump(mode="json", exclude=unread)
+    kind = options.confidence.kind
+    # equal_to names the partner, whose run folder stands in the key by itself (`weights_of`)
+    unread["confidence"] = {"equal_to", "most", "value"} - {OWN_OPTION.get(kind)}
+    if kind in ("constant", "equal_mean"):
+        unread["head"] = True
+    if options.target == "cls":
+        unread |= dict.fromkeys(("tokens", "scope"), True)
+    if not options.adapt.steps:
+        unread["adapt"] = set(Adaptation.model_fields) - {"steps"}
+    if options.projections.kind == "trainable" and not (options.projected_input or options.embeddings == "teacher"):
+        unread["projections"] = {"alpha", "pairs"}
     return options.model_dump(mode="json", exclude=unread)
 
 
