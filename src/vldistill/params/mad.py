@@ -128,7 +128,11 @@ class MadOptions(Section):
     most_answers: int = Field(3129, ge=2, description="VQA: answers that can be given, the most frequent ones.")
     least_count: int = Field(1, ge=1, description="VQA: questions of the training subset an answer must fit.")
     trained: float = Field(
-        1.0, gt=0, le=1, description="Share of `training.steps` that is trained, for baselines that are stopped early."
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of `training.steps` that is trained, on the schedule of all of them, for baselines that are "
+        "stopped early.",
     )
     tuning: Tuning = Field(default_factory=Tuning, description="What a sweep may look at.")
     training: Training = Field(

@@ -74,6 +74,8 @@ class Run:
     compute: Compute = field(default_factory=lambda: Compute.model_validate({}))
     deadline: float | None = None
     """`time.monotonic()` moment by which the state must be saved."""
+    until: int | None = None
+    """Number of steps after which training ends for good, on the schedule of all; None = after all of them."""
     loggers: Sequence[Logger] = ()
 
 
@@ -148,6 +150,7 @@ class _Loop:
             # it clears away what is damaged
             state = checkpoint.load_latest(run.folder, task.module, self.optimiser) or {"step": 0, "window": []}
         self.step = int(state["step"])
+        self.end = options.steps if run.until is None else run.until
         self.metrics = (
             MetricLog(run.folder, options.log_every, step=self.step, window=state["window"])
             if distributed.rank() == 0
@@ -164,11 +167,11 @@ class _Loop:
             logger.close()
 
     def until_done(self, stop: StopRequest) -> dict[str, float]:
-        progress = Progress(self.options.steps, self.run.name, start=self.step)
-        while self.step < self.options.steps:
+        progress = Progress(self.end, self.run.name, start=self.step)
+        while self.step < self.end:
             values = self._one_step()
             self.step += 1
-            last = self.step == self.options.steps
+            last = self.step == self.end
             self._record(values, last)
             progress.step(loss=self.metrics.last.get("loss", float("nan")) if self.metrics else float("nan"))
             reason = stop.reason()

@@ -55,6 +55,17 @@ def test_every_arm_trains_on_every_task(rendered: Path, task: Any) -> None:
         assert not (run.path / "checkpoints").exists()
 
 
+def test_a_baseline_that_is_stopped_early_was_on_the_way_of_the_whole_one(root: Path) -> None:
+    params = write_params(root, training={**TRAINING, "log_every": 1})
+    whole, half = (run_mad_cell(params, root, cell(arm)) for arm in ("baseline", "stopped_50"))
+    lines = [(run.path / "metrics.jsonl").read_text().splitlines() for run in (whole, half)]
+    names = ("step", "loss", "learning_rate")
+    measured = [[{name: row[name] for name in names} for row in map(json.loads, each)] for each in lines]
+    assert (len(measured[0]), len(measured[1])) == (6, 3)
+    assert measured[1] == measured[0][:3]
+    assert measured[1][-1]["learning_rate"] > 0.5 * TRAINING["learning_rate"]
+
+
 def test_batches_then_gather(root: Path, tmp_path: Path) -> None:
     params = write_params(root, active=["baseline", "mad"], default_seeds=1, fractions=[50])
     receipt = mad_batch(params, root, "snli_ve", 0)

@@ -141,11 +141,10 @@ def _train(
     meter = Meter()
     made = prepare(params, root, cell, constant)
     options, model = made.options, made.model
-    training = options.training.model_copy(
-        update={"steps": options.steps, "warmup": min(options.training.warmup, options.steps)}
-    )
     name = f"distill mad {cell.task} {cell.name}"
-    metrics = train(made.task, training, Run(run.path, name, cell.seed, params.compute, deadline))
+    # stopped early, it has followed the schedule of the whole training up to there
+    where = Run(run.path, name, cell.seed, params.compute, deadline, until=options.steps)
+    metrics = train(made.task, options.training, where)
     model.eval()
     record = made.record | ({"holdout": _holdout(model, made.held, made.sources)} if made.held else {})
     model.cpu()
