@@ -177,7 +177,9 @@ class EvaluateMad(Section):
         "official test part, which has no public labels. Empty: none.",
     )
     references: bool = Field(
-        True, description="Also score the majority and a classifier that is trained without the image."
+        True,
+        description="Also score the majority, a classifier that is trained without the image, and the teacher's head "
+        "(`distill.mad.head`), fitted on each training subset.",
     )
     blind_items: int = Field(
         20000, ge=1, description="Items of the training subset that this classifier is trained on, at most."

@@ -67,8 +67,8 @@ class TeacherHead(Section):
 
     folds: int = Field(5, ge=2, description="Folds of the training subset, by image (VCR: by movie).")
     hidden: int = Field(32, ge=0, description="Width of its hidden layer; 0 = none, a logistic regression.")
-    steps: int = Field(150, ge=1, description="Steps on the whole of the other folds.")
-    learning_rate: float = Field(0.01, gt=0, description="Learning rate of Adam.")
+    steps: int = Field(150, ge=1, description="Steps, each on up to 256 items of the other folds, drawn anew.")
+    learning_rate: float = Field(0.01, gt=0, description="Learning rate of AdamW.")
     weight_decay: float = Field(0.001, ge=0, description="Weight decay.")
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vldistill.evaluate.mad.statistics import METHOD_ARM
 from vldistill.params import Params
 from vldistill.report.cost import Run
 from vldistill.report.mad import charts, gallery, names, origin, tables
-from vldistill.report.mad.found import Found
+from vldistill.report.mad.found import Found, few_of
 from vldistill.report.page import Chart
 from vldistill.report.papers import Reported
 from vldistill.report.table import Table
@@ -135,7 +136,7 @@ def build(
         tables={table.name: table for table in made if table.rows},
         gap=charts.gap(summary),
         galleries=galleries,
-        gallery_sentence=_gallery_sentence(params, galleries),
+        gallery_sentence=_gallery_sentence(params, found, galleries),
         models=len(found.cells),
     )
 
@@ -167,7 +168,7 @@ def _verdict(found: Found) -> str:
     return f"{sum(measured)} of the {len(measured)} bars measured are met, of {asked} asked."
 
 
-def _gallery_sentence(params: Params, galleries: Mapping[str, Sequence[gallery.Example]]) -> str:
+def _gallery_sentence(params: Params, found: Found, galleries: Mapping[str, Sequence[gallery.Example]]) -> str:
     examples = [example for shown in galleries.values() for example in shown]
     told = (
         "Not picked by hand: of the items that one of the two arms gets right and the other does not, the first in the "
@@ -180,9 +181,22 @@ def _gallery_sentence(params: Params, galleries: Mapping[str, Sequence[gallery.E
             "chooses the states that are drawn to the teacher; dashed frames are the other regions."
         )
     if any(said.chance is not None for example in examples for said in example.said):
-        most = params.distill.mad.confidence.most
-        told += (
-            " p: what each gives the right answer. Where weights are ratios, a training item weighs the p of the "
-            f"teacher\u2019s head over the student\u2019s, at most {most:g}."
-        )
+        told += " p: what each gives the right answer."
+        if limits := _largest_weights(params, found):
+            told += (
+                " In training an item weighs the p of the teacher\u2019s head over the student\u2019s, at most "
+                f"{', '.join(limits)}."
+            )
     return told
+
+
+def _largest_weights(params: Params, found: Found) -> list[str]:
+    """The largest weight of MAD's items where it is a ratio, task by task where tasks differ."""
+    resolved = {
+        task: params.distill.mad.options_of(METHOD_ARM, task, few_of(found.results, task)).confidence
+        for task in found.tasks
+    }
+    limits = {task: each.most for task, each in resolved.items() if each.kind == "ratio"}
+    if limits.keys() == resolved.keys() and len(set(limits.values())) == 1:
+        return [f"{next(iter(limits.values())):g}"]
+    return [f"{most:g} ({names.task(task)})" for task, most in limits.items()]
