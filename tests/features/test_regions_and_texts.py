@@ -136,6 +136,20 @@ def test_a_language_models_vectors_do_not_depend_on_the_batch(texts: Path, param
     assert store.fingerprint["pool"] == "mean"
 
 
+@pytest.mark.parametrize("encoder", ["clip", "bart"])
+def test_the_share_of_texts_that_are_cut_is_on_record(texts: Path, params: Params, encoder: str) -> None:
+    from tests.distill.project import make_bart
+
+    artifact.publish(layout.pretrain(texts, "bart"), lambda folder: make_bart().save(folder))
+    folder = features.run(params, texts, encoder, layout.TEXTS)
+    assert artifact.read_manifest(folder)["meta"]["cut"] == 0
+    records = [EntailmentRecord(str(at), "000.png", "dog! " * 99 + str(at), "neutral", "train") for at in range(2)]
+    artifact.publish(layout.download(texts, "snli_ve"), lambda folder: write_records(folder, records))
+    again = features.run(params, texts, encoder, layout.TEXTS)
+    meta = artifact.read_manifest(again)["meta"]
+    assert meta["cut"] == pytest.approx(2 / meta["texts"], abs=1e-6)
+
+
 def test_texts_that_the_rules_rewrite_are_among_them(texts: Path) -> None:
     right, wrong = [[0], "'s", "hat"], ["his", "coat"]
     film = {"image": "x.png", "movie": "film", "objects": ["person"], "question": ["what", "is", [0], "wearing", "?"]}

@@ -36,15 +36,19 @@ class Encoder:
 
     Attributes:
         encode: vectors [N, d] fp32 of N texts.
+        filled: whether each text fills all positions, so that it is cut, or just as long.
         fingerprint: what the vectors depend on.
     """
 
     encode: Callable[[Sequence[str]], Tensor]
+    filled: Callable[[Sequence[str]], Sequence[bool]]
     fingerprint: dict[str, Any]
 
 
 def run(params: Params, root: Path, encoder: str, *, deadline: float | None = None) -> Path:
     """Extract the vectors of all texts of `sentences.texts_of` and publish them as results/features/ENCODER/texts.
+
+    The manifest tells the share of texts that are longer than the encoder reads, as ``cut``.
 
     Args:
         params: the experiment.
@@ -81,7 +85,9 @@ def run(params: Params, root: Path, encoder: str, *, deadline: float | None = No
         if result is None or not all(shard_files.is_committed(folder.path, shard) for shard in plan):
             torch.set_num_threads(compute.threads)
             result = _fill(params, model, encoder, folder.path, plan, texts, moment)
-        shard_files.assemble(folder.path, target, plan, result["fingerprint"], {"texts": len(texts)})
+        shard_files.assemble(
+            folder.path, target, plan, result["fingerprint"], {"texts": len(texts), "cut": result["cut"]}
+        )
         if not folder.done:
             folder.finish(result)
     return target
@@ -109,12 +115,15 @@ def _fill(
 
     with stop_requests(deadline) as stop:
         shard_files.fill(folder, plan, make, lambda shard: progress.step(len(shard.keys)), stop)
-    return {"fingerprint": encoder.fingerprint}
+    # of all texts and not shard by shard: a resumed run has not made them all
+    every = list(texts.values())
+    cut = sum(sum(encoder.filled(every[at : at + size])) for at in range(0, len(every), size))
+    return {"fingerprint": encoder.fingerprint, "cut": round(cut / max(1, len(every)), 6)}
 
 
 def _clip(params: Params, folder: Path) -> Encoder:
     teacher = load_teacher(folder, device=params.compute.device, dtype=params.compute.dtype)
-    return Encoder(teacher.encode_text, teacher.fingerprint)
+    return Encoder(teacher.encode_text, teacher.filled, teacher.fingerprint)
 
 
 def _language_model(params: Params, folder: Path) -> Encoder:
@@ -125,4 +134,8 @@ def _language_model(params: Params, folder: Path) -> Encoder:
         ids, mask = model.tokenize(texts)
         return model.pool(model.encode(ids, mask), mask, POOL).float().cpu()
 
-    return Encoder(encode, {"weights": weights_sha256(model.model.state_dict()), "pool": POOL})
+    def filled(texts: Sequence[str]) -> list[bool]:
+        room = None if model.max_length is None else model.max_length - 2
+        return [len(row) == room for row in model.ids(texts)]
+
+    return Encoder(encode, filled, {"weights": weights_sha256(model.model.state_dict()), "pool": POOL})
