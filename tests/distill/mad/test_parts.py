@@ -101,6 +101,7 @@ def test_content_words_are_those_of_the_judged_segment() -> None:
     assert content_words(["what does [1] look like ?", "the red [0] is a ball ."]) == [(7, "red"), (11, "ball")]
     assert content_words(["it is not"]) == [(0, "it"), (1, "is"), (2, "not")]
     assert content_words(["[0]"]) == []
+    assert content_words(["[1] and [²]"]) == [(2, "[²]")], "a tag holds a decimal number"
 
 
 WORDS = Words({"red": [1.0, 0.0], "cone": [0.0, 1.0], "blue": [0.8, 0.6]})

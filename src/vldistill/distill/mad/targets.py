@@ -158,7 +158,8 @@ FALLBACK = "a"
 
 
 def _is_tag(word: str) -> bool:
-    return word.startswith("[") and word == object_tag(int(word[1:-1])) if word[1:-1].isdigit() else False
+    number = word[1:-1]
+    return number.isdecimal() and word == object_tag(int(number))
 
 
 def _dots(words: Table, images: Tensor, rows: Tensor) -> Tensor:
