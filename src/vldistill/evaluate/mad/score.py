@@ -91,7 +91,6 @@ def _score_all(params: Params, root: Path, data: MadData) -> Iterator[tuple[str,
                     records,
                     one.sets[subset.of],
                     subset=subset.name,
-                    variant=options.vqa_variant,
                     bootstrap=bootstrap,
                 ),
             )

@@ -12,6 +12,7 @@ import numpy as np
 
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.data import MadRecord, group_of
+from vldistill.evaluate.mad.statistics import CHIEF
 from vldistill.evaluate.metrics.captions import check_ids
 from vldistill.evaluate.metrics.vcr import CHOICES, METRICS, VcrItem, score_vcr
 from vldistill.evaluate.metrics.vqa import VARIANTS, VqaItem, score_answers
@@ -107,17 +108,15 @@ def score_subset(
     scores: Mapping[str, ItemScore],
     *,
     subset: str,
-    variant: str,
     bootstrap: Bootstrap,
 ) -> Scored:
-    """Rows and items of a subset of a scored set.
+    """Rows and items of a subset of a scored set. Of VQA's variants only the chief one has an interval.
 
     Args:
         entry: the cell: method, task, split, arm, fraction, seed, control.
         records: the subset's items.
         scores: of the set, by id.
         subset: its name.
-        variant: VQA's variant of the headline, the only one with an interval.
         bootstrap: how intervals are drawn.
     """
     found = Scored(entry, KINDS[entry["task"]])
@@ -126,7 +125,7 @@ def score_subset(
     for metric in chosen[0].scores if chosen else ():
         values = [item.scores[metric] for item in chosen]
         of_vqa = metric in VARIANTS
-        interval = bootstrap.interval(values, groups) if not of_vqa or metric == variant else None
+        interval = bootstrap.interval(values, groups) if not of_vqa or metric == CHIEF["vqa"] else None
         found.add(
             "accuracy" if of_vqa else metric,
             sum(values) / len(values),

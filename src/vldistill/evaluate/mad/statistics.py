@@ -24,6 +24,7 @@ SHIFTED = {"snli_ve": "hard", "vcr": "rules", "vqa": "shift"}
 UNSHIFTED = {"snli_ve": "test", "vcr": "rules_original", "vqa": "iid"}
 """What a shifted subset is held against: the original wording of the same items, where there is one."""
 CHIEF = {"snli_ve": "accuracy", "vcr": "Q->A", "vqa": "official"}
+"""The score that the bars and all headline numbers are about. No parameter: bars are set before numbers are known."""
 MORE: dict[str, tuple[tuple[str, str], ...]] = {
     "snli_ve": (),
     "vcr": (
