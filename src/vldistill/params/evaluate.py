@@ -184,9 +184,6 @@ class EvaluateMad(Section):
     blind_items: int = Field(
         20000, ge=1, description="Items of the training subset that this classifier is trained on, at most."
     )
-    vqa_variant: Literal["official", "official_2017", "evalai", "both"] = Field(
-        "official", description="VQA accuracy of the headline; all four variants are written."
-    )
     resamples: int = Field(10000, ge=1, description="Bootstrap resamples (seeds; images or movies) for the intervals.")
     level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
 
