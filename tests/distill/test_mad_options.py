@@ -50,7 +50,7 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("mad_af", "mad") == {"adapt.steps"}
     assert changed("random_token", "ts") == changed("argmin_token", "ts") == {"target"}
     assert changed("constant_weight", "cw") == {"confidence.kind"}
-    assert changed("shuffled_targets", "mad") == {"shuffle_targets"}
+    assert changed("shuffled_targets", "mad") == {"shuffle_targets"} and changed("undistilled", "mad") == {"weight"}
     assert changed("embeddings_init", "baseline") == {"embeddings"}
     assert changed("projected_input", "baseline") == {"projected_input"}
     assert changed("stopped_25", "baseline") == {"trained"}
@@ -60,7 +60,7 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 16 * 3 + 3 * 2 * 2 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"

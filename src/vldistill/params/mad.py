@@ -168,6 +168,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
     "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
     "shuffled_targets": {"shuffle_targets": True},
+    # the baseline has settings of its own, by which it is better; this is what distillation itself is held against
+    "undistilled": {"weight": 0.0},
     "embeddings_init": {**ALONE, "embeddings": "teacher"},
     "projected_input": {**ALONE, "projected_input": True},
     "stopped_25": {**ALONE, "trained": 0.25},

@@ -57,6 +57,7 @@ EFFECTS = (
     ("ts", "argmin_token", "choosing the best token instead of the worst"),
     ("cw", "constant_weight", "weighting by confidence instead of a constant of the same mean"),
     ("mad_af", METHOD_ARM, "adapting the teacher first"),
+    (METHOD_ARM, "undistilled", "distilling, with the same learning rates"),
     (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
     (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
     (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),

@@ -37,6 +37,7 @@ ARMS = {
     "argmin_token": "worst token and region",
     "constant_weight": "constant weight of equal mean",
     "shuffled_targets": "another item\u2019s targets",
+    "undistilled": "MAD\u2019s settings, no distillation",
     "embeddings_init": "teacher\u2019s word vectors to start from",
     "projected_input": "teacher\u2019s features as input",
     "stopped_25": "baseline, 25 % of the steps",
