@@ -40,6 +40,19 @@ def test_all_bars_are_met_by_a_method_that_works():
     assert "snli_ve.f100.test.not_worse" in names
 
 
+def test_gains_are_corrected_over_the_cells_that_claim_one():
+    found = summary({**BASE, "mad": GOOD, **SHUFFLED})
+    gains = [one for one in found.differences if one.family == "gain"]
+    declared = [one for one in gains if one.place.task in CLAIMED and one.place.fraction in LOW_SHOT]
+    assert len(declared) == 8 < len(gains)
+    for p, met in ((0.05 / 8 - 1e-6, True), (0.05 / 8 + 1e-6, False)):
+        made = bars([replace(one, p=p) for one in gains], [], {})
+        assert {bar.met for bar in made if bar.name.endswith(".gain")} == {met}
+    # elsewhere nothing is claimed, so nothing there is corrected for
+    made = bars([replace(one, p=0.006 if one in declared else 1.0) for one in gains], [], {})
+    assert {bar.met for bar in made if bar.name.endswith(".gain")} == {True}
+
+
 def test_a_method_that_does_nothing_meets_only_what_asks_for_no_harm():
     made = summary({**BASE, "mad": BASE["baseline"], **SHUFFLED, **GAP})
     for bar in made.bars:
