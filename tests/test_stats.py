@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
+from vldistill.bootstrap import group_sums, resampled_means
 from vldistill.stats import (
     Shift,
-    _resampled,
     above_line,
     bootstrap_mean,
-    group_sums,
     holm,
     paired_difference,
     seed_interval,
@@ -80,7 +79,7 @@ def test_three_seeds_are_covered_better_where_they_vary(ratio: float, least: flo
 
 def test_the_spread_of_drawn_seeds_is_the_variance_of_their_mean() -> None:
     table = np.array([[1.0], [4.0], [10.0]]) * np.ones((3, 50))
-    means = _resampled(*group_sums(table, None), resamples=20_000, seed=0)
+    means = resampled_means(*group_sums(table, None), resamples=20_000, seed=0)
     assert means.mean() == pytest.approx(5, abs=0.1)
     assert means.var() == pytest.approx(np.var([1.0, 4.0, 10.0], ddof=1) / 3, rel=0.03)
     one = paired_difference(table[:1], np.zeros((1, 50)), resamples=100).difference

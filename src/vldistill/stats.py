@@ -1,28 +1,20 @@
 """Intervals, paired differences and corrected p-values for numbers that come from a few seeds and many items.
 
-Items of one image are not independent, and neither are seeds of one item, so the bootstrap draws on two levels:
-seeds, and groups of items (images). Everything is deterministic for a given ``seed``.
-
-S seeds drawn with replacement vary by (S - 1)/S of the variance of their mean only, which makes intervals from two or
-three seeds too short (the narrowness bias of Hesterberg 2015). So a resample's departure from the mean of the seeds is
-stretched by sqrt(S/(S - 1)); one seed has none. The tails are not Student's: where the part of the seeds is the larger
-one, intervals from three seeds still cover less than they claim (docs/compare.md).
+The resamples are those of `vldistill.bootstrap`. Everything is deterministic for a given ``seed``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vldistill.bootstrap import draws, group_sums, named_sums, resampled_means, weighted_means
+
 RESAMPLES = 10_000
-CHUNK = 1 << 21  # drawn indices held in memory at once
-BLOCK = 128  # resamples multiplied at once
-KEPT = 1 << 25  # draws of at most so many bytes are kept: a report compares the same seeds and items many times
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ def bootstrap_mean(
     """
     table = _checked(np.asarray(values, dtype=np.float64)[None, :])
     sums, counts = group_sums(table, groups)
-    means = _resampled(sums, counts, resamples, seed)
+    means = resampled_means(sums, counts, resamples, seed)
     return _interval(float(table.mean()), means, sums.shape[1], level)
 
 
@@ -117,8 +109,8 @@ def paired_difference(
 ) -> Paired:
     """Difference of two methods on the same seeds and items, with a two-level bootstrap (seeds, groups of items).
 
-    The part of the seeds is stretched by sqrt(S/(S - 1)), as at the head of this module; with one seed the interval is
-    that of `bootstrap_mean`.
+    The part of the seeds is stretched by sqrt(S/(S - 1)), as `vldistill.bootstrap` tells; with one seed the interval
+    is that of `bootstrap_mean`.
 
     Args:
         a, b: [S, N] or [N], the same seeds in the same order and the same items.
@@ -134,7 +126,7 @@ def paired_difference(
     """
     table = paired_table(a, b)
     sums, counts = group_sums(table, groups)
-    means = _resampled(sums, counts, resamples, seed)
+    means = resampled_means(sums, counts, resamples, seed)
     per_item = table.mean(axis=0)
     return Paired(
         difference=_interval(float(table.mean()), means, sums.shape[1], level),
@@ -241,16 +233,16 @@ def above_line(
     if sides[0].shape[1] != sides[1].shape[1]:
         raise ValueError(f"{sides[0].shape[1]} seeds in domain and {sides[1].shape[1]} under shift")
     names = list(dict.fromkeys([*groups, *shifted_groups]))
-    tables = [_sums_of(side, own, names) for side, own in zip(sides, (groups, shifted_groups), strict=True)]
+    tables = [named_sums(side, own, names) for side, own in zip(sides, (groups, shifted_groups), strict=True)]
     x, y = (np.moveaxis(side.mean(axis=(1, 2))[:, None], 0, 1) for side in sides)
     if np.ptp(x[:, 1:]) == 0:
         raise ValueError("all baseline points have one in-domain mean")
     line, slope = _line(x, y)
     drawn = [np.empty((resamples, len(models))) for _ in tables]
-    for at, weights, chosen in _draws(sides[0].shape[1], len(names), resamples, seed):
+    for at, weights, chosen in draws(sides[0].shape[1], len(names), resamples, seed):
         for means, (sums, counts) in zip(drawn, tables, strict=True):
             for model, own in enumerate(sums):
-                means[at : at + len(weights), model] = _means(weights, chosen, own, counts)
+                means[at : at + len(weights), model] = weighted_means(weights, chosen, own, counts)
     above = drawn[1][:, 0] - _line(*drawn)[0]
     if not np.isfinite(above).all():
         raise ValueError(f"{len(names)} groups are too few: a resample has no items, or no line")
@@ -311,89 +303,12 @@ def paired_table(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return _checked(first - second)
 
 
-def group_sums(
-    table: NDArray[np.float64], groups: Sequence[Any] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums [S, G] and sizes [G] of the groups."""
-    if groups is None:
-        return table, np.ones(table.shape[1])
-    return _sums_of(table, groups, list(dict.fromkeys(groups)))
-
-
 def _checked(table: NDArray[np.float64]) -> NDArray[np.float64]:
     if table.size == 0:
         raise ValueError("there is no value")
     if not np.isfinite(table).all():
         raise ValueError("a value is not finite")
     return table
-
-
-def _sums_of(
-    table: NDArray[np.float64], groups: Sequence[Any], names: Sequence[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums [..., G] and sizes [G] of the groups ``names`` of a table [..., N]; a group may be empty."""
-    if len(groups) != table.shape[-1]:
-        raise ValueError(f"{len(groups)} groups for {table.shape[-1]} items")
-    index = {group: position for position, group in enumerate(names)}
-    member = np.array([index[group] for group in groups])
-    rows = table.reshape(-1, table.shape[-1])
-    sums = np.stack([np.bincount(member, weights=row, minlength=len(index)) for row in rows]).astype(np.float64)
-    counts = np.bincount(member, minlength=len(index)).astype(np.float64)
-    return sums.reshape(*table.shape[:-1], len(index)), counts
-
-
-Draw = tuple[int, NDArray[np.uint8], NDArray[np.float64]]
-
-
-def _draws(seeds: int, groups: int, resamples: int, seed: int) -> Iterator[Draw]:
-    """Resamples in chunks: index of the first, how often each group is drawn [size, G], weights of seeds [size, S]."""
-    if resamples * groups <= KEPT:
-        yield from _kept_draws(seeds, groups, resamples, seed)
-    else:
-        yield from _drawn(seeds, groups, resamples, seed)
-
-
-@lru_cache(maxsize=4)
-def _kept_draws(seeds: int, groups: int, resamples: int, seed: int) -> list[Draw]:
-    return list(_drawn(seeds, groups, resamples, seed))
-
-
-def _drawn(seeds: int, groups: int, resamples: int, seed: int) -> Iterator[Draw]:
-    rng = np.random.default_rng(seed)
-    step = max(1, CHUNK // groups)
-    stretch = float(np.sqrt(seeds / (seeds - 1))) if seeds > 1 else 1.0
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = rng.integers(0, groups, size=(size, groups), dtype=np.int32)
-        cells = drawn + groups * np.arange(size)[:, None]
-        # a group is drawn once on average: 255 times never happens
-        weights = np.bincount(cells.ravel(), minlength=size * groups).reshape(size, groups).astype(np.uint8)
-        often = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=size).astype(np.float64)
-        # exactly 1 where a seed is drawn once, and S in sum
-        yield start, weights, 1 + (often - 1) * stretch
-
-
-def _means(
-    weights: NDArray[np.uint8], chosen: NDArray[np.float64], sums: NDArray[np.float64], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Means [size] of one chunk of draws. Whole-number sums stay exact, so that a difference of 0 is one."""
-    columns = np.vstack([sums, counts]).T
-    # a few rows at a time: their numbers as floats stay in the processor's cache
-    blocks = [weights[at : at + BLOCK].astype(np.float64) @ columns for at in range(0, len(weights), BLOCK)]
-    totals = np.concatenate(blocks)
-    # 0 / 0 where a resample holds no item is the caller's to refuse
-    with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = (totals[:, :-1] * chosen).sum(axis=1) / (len(sums) * totals[:, -1])
-    return means
-
-
-def _resampled(
-    sums: NDArray[np.float64], counts: NDArray[np.float64], resamples: int, seed: int
-) -> NDArray[np.float64]:
-    """Means [resamples] of the table with seeds and groups drawn anew."""
-    seeds, groups = sums.shape
-    chunks = _draws(seeds, groups, resamples, seed)
-    return np.concatenate([_means(weights, chosen, sums, counts) for _, weights, chosen in chunks])
 
 
 def _interval(mean: float, means: NDArray[np.float64], n: int, level: float) -> Interval:

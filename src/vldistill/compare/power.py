@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vldistill.stats import group_sums, paired_table
+from vldistill.bootstrap import group_sums
+from vldistill.stats import paired_table
 
 MOST_SEEDS = 1000  # more than this nobody trains
 
