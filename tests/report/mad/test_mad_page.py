@@ -21,7 +21,7 @@ from vldistill.evaluate.mad.tables import Results, read_results
 from vldistill.files import read_jsonl
 from vldistill.params import Params
 from vldistill.presets import render
-from vldistill.report.mad import gallery, names, tables
+from vldistill.report.mad import difference_tables, gallery, names, score_tables
 from vldistill.report.mad.found import Found, metrics, read
 from vldistill.report.mad.part import SECTIONS
 
@@ -148,8 +148,8 @@ def test_the_gallery_shows_both_kinds_of_differences(both: Path, both_params: Pa
 
 def test_a_difference_below_zero_is_called_opposite(found: Found) -> None:
     worse = next(one for one in found.summary.differences if one.arm == "argmin_token" and one.other == "baseline")
-    assert tables.verdict(worse, 0.95).text in ("not shown", "opposite")
-    assert tables.verdict(worse, 0.0).text == "opposite"
+    assert difference_tables.verdict(worse, 0.95).text in ("not shown", "opposite")
+    assert difference_tables.verdict(worse, 0.0).text == "opposite"
 
 
 def test_without_a_task_mad_is_named_in_one_line(made: Path) -> None:
@@ -185,7 +185,7 @@ def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params
     scores = results(rates, fractions=(10, 25))
     scores = Results({key: items for key, items in scores._files.items() if key[2:4] != ("mad_dev_tuned", 25)})
     made = summarise(scores, ["snli_ve"], Draw(200), on_dev)
-    table = tables.accuracy(made, "snli_ve", on_dev)
+    table = score_tables.accuracy(made, "snli_ve", on_dev)
     assert dict(table.columns)["on_dev"] == "tuned on dev\u2021"
     shown = {(row["fraction"].text, row["arm"].text): row["on_dev"] for row in table.rows}
     assert {place: cell.shown for place, cell in shown.items() if cell.number is None} == {
@@ -199,9 +199,9 @@ def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params
     assert shown["10 %", "MAD"].number == tuned.value
     assert any("\u2021: settings chosen by accuracy on the whole dev set" in note for note in table.notes)
     assert names.arm("mad_dev_tuned") == "MAD, tuned on dev\u2021"
-    gains = tables.gains(made, "on_dev", "title", 0.95)
+    gains = difference_tables.gains(made, "on_dev", "title", 0.95)
     assert {row["arm"].text for row in gains.rows} == {"MAD, tuned on dev\u2021"}
-    assert all("\u2021" not in note for note in tables.accuracy(found.summary, "snli_ve", {}).notes)
+    assert all("\u2021" not in note for note in score_tables.accuracy(found.summary, "snli_ve", {}).notes)
 
 
 def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Params) -> None:

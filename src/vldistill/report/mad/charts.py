@@ -10,7 +10,7 @@ from vldistill.evaluate.mad.statistics import CHIEF, DEV, IN_DOMAIN, SHIFTED, Me
 from vldistill.evaluate.mad.summary import Summary
 from vldistill.report import svg
 from vldistill.report.mad import names
-from vldistill.report.mad.tables import MAIN
+from vldistill.report.mad.score_tables import MAIN
 from vldistill.report.page import Chart
 
 TONES = {"mad": "a", "nkd": "b", "baseline": "d", "teacher": "c", "blind": "blind", "majority": "majority"}

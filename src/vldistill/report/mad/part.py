@@ -9,7 +9,7 @@ from pathlib import Path
 from vldistill.evaluate.mad.statistics import METHOD_ARM
 from vldistill.params import Params
 from vldistill.report.cost import Run
-from vldistill.report.mad import charts, gallery, names, origin, tables
+from vldistill.report.mad import charts, difference_tables, gallery, names, origin, score_tables
 from vldistill.report.mad.found import Found, few_of
 from vldistill.report.page import Chart
 from vldistill.report.papers import Reported
@@ -106,25 +106,27 @@ def build(
     summary, level = found.summary, params.evaluate.mad.level
     on_dev = params.distill.mad.sweep.on_dev
     made = [
-        tables.bars(summary.bars),
-        tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
-        tables.gains(summary, "over_naive", "MAD minus naive distillation with the same projections, points", level),
-        tables.shift(summary),
-        tables.matched(summary),
-        tables.gains(summary, "more", "MAD minus baseline on further sets and metrics, points", level),
-        tables.controls(summary, level),
-        tables.gains(summary, "blind", "MAD minus a classifier that sees no image, points", level),
-        tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
-        tables.gains(summary, "on_dev", "Arms minus baseline, both tuned on dev\u2021, points", level),
-        tables.gap(summary),
+        difference_tables.bars(summary.bars),
+        difference_tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
+        difference_tables.gains(
+            summary, "over_naive", "MAD minus naive distillation with the same projections, points", level
+        ),
+        score_tables.shift(summary),
+        difference_tables.matched(summary),
+        difference_tables.gains(summary, "more", "MAD minus baseline on further sets and metrics, points", level),
+        difference_tables.controls(summary, level),
+        difference_tables.gains(summary, "blind", "MAD minus a classifier that sees no image, points", level),
+        difference_tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
+        difference_tables.gains(summary, "on_dev", "Arms minus baseline, both tuned on dev\u2021, points", level),
+        difference_tables.gap(summary),
         origin.papers(reported, found, differences),
-        tables.everything(summary),
+        score_tables.everything(summary),
         origin.cells(params, root, found, runs),
     ]
     parts = [
         TaskPart(names.task(task), charts.accuracy(summary, task), table)
         for task in found.tasks
-        if (table := tables.accuracy(summary, task, on_dev)).rows
+        if (table := score_tables.accuracy(summary, task, on_dev)).rows
     ]
     galleries = gallery.galleries(params, root, found)
     return MadPart(
