@@ -18,10 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.distill.mad.project import TRAINING, cell, make_student, write_params
 from vldistill import artifact, features, layout
 from vldistill.distill.mad import lookup
-from vldistill.distill.mad.cell import Prepared, prepare, run_mad_cell
+from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.inputs import make_inputs
 from vldistill.distill.mad.items import entailment_items
 from vldistill.distill.mad.key import subset_file
+from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_jsonl

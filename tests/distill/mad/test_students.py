@@ -19,9 +19,10 @@ from vldistill import layout, presets, pretrain
 from vldistill.cells import mad_cells
 from vldistill.distill import mad_batch, mad_gather
 from vldistill.distill.mad import lookup
-from vldistill.distill.mad.cell import Prepared, prepare, run_mad_cell
+from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.key import cell_key
 from vldistill.distill.mad.losses import task_loss
+from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.scores import item_scores
 from vldistill.distill.mad.sight import FiledRegions, Pixels, StoredRegions
 from vldistill.errors import InputError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 
 from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import Items
-from vldistill.distill.mad.lookup import Table
 from vldistill.distill.mad.losses import (
     confidence_weight,
     distillation,
@@ -23,7 +21,7 @@ from vldistill.distill.mad.losses import (
 )
 from vldistill.distill.mad.projections import CLS, map_name, places_of
 from vldistill.distill.mad.scores import with_teacher
-from vldistill.distill.mad.targets import Picks
+from vldistill.distill.mad.teaching import Teaching
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import MadOptions
 from vldistill.training import Sampler
@@ -31,30 +29,6 @@ from vldistill.training.dropout import set_dropout
 
 WEIGHT = "weight_"
 """Prefix of the logged means of the weights w_m; they are terms of weight 0."""
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """What the teachers teach N items with C texts each; everything is fixed before training.
-
-    Attributes:
-        target: teacher -> unit vectors [N C, .]; those of the teachers that give a target, or are seen as input.
-        parts: teacher -> unit vectors [N C, m, .] of the chosen words or [N C, .] of the region, each alone; empty
-            where that of the whole is taught everywhere.
-        teachers: those that give a target.
-        maps: P by `projections.map_name`.
-        picks: tokens and region of each text; None where [CLS] alone is taught.
-        confidence: teacher -> p_m [N]; empty where the weights look at neither.
-        constant: teacher -> the weight of the variants that look at neither.
-    """
-
-    target: Mapping[str, Table]
-    parts: Mapping[str, Table]
-    teachers: tuple[str, ...]
-    maps: Mapping[str, Tensor]
-    picks: Picks | None
-    confidence: Mapping[str, Tensor]
-    constant: Mapping[str, float]
 
 
 class Learner(nn.Module):
