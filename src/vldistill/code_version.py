@@ -167,6 +167,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         *RECORDS,
     ),
     "evaluate_mad_score": (
+        "evaluate/mad/chief.py",
         "evaluate/mad/data.py",
         "evaluate/mad/references.py",
         "evaluate/mad/score.py",
@@ -195,6 +196,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "distill/mad/targets.py",
         "distill/mad/words.py",
         "evaluate/mad/bars.py",
+        "evaluate/mad/chief.py",
         "evaluate/mad/data.py",
         "evaluate/mad/doubts.py",
         "evaluate/mad/statistics.py",

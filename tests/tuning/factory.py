@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.evaluate.mad.statistics import CHIEF
+from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.files import write_json, write_jsonl
 from vldistill.params import parse
 from vldistill.params.mad import Mad

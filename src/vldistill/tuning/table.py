@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from vldistill.errors import InputError
-from vldistill.evaluate.mad.statistics import CHIEF, DEV
+from vldistill.evaluate.mad.chief import CHIEF
+from vldistill.evaluate.mad.statistics import DEV
 from vldistill.files import write_text
 from vldistill.params.mad import ON_DEV, Mad, settings
 from vldistill.presets import merge

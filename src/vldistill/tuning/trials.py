@@ -19,7 +19,8 @@ from typing import Any
 
 from vldistill import layout
 from vldistill.errors import InputError
-from vldistill.evaluate.mad.statistics import CHIEF, DEV
+from vldistill.evaluate.mad.chief import CHIEF
+from vldistill.evaluate.mad.statistics import DEV
 from vldistill.files import read_json, read_jsonl
 from vldistill.params.mad import TASKS, Sweep, Task
 from vldistill.presets import flat

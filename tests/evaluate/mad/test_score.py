@@ -13,9 +13,10 @@ from vldistill.artifact import verify
 from vldistill.cells import mad_cells
 from vldistill.compare.scores import open_scores, read_items
 from vldistill.errors import InputError
+from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES, MadData, subsets
 from vldistill.evaluate.mad.scoring import score_set
-from vldistill.evaluate.mad.statistics import CHIEF, Draw
+from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import summarise
 from vldistill.evaluate.mad.tables import read_results
 from vldistill.files import read_jsonl

@@ -11,8 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from vldistill.errors import InputError
+from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import MadRecord, group_of
-from vldistill.evaluate.mad.statistics import CHIEF
 from vldistill.evaluate.metrics.captions import check_ids
 from vldistill.evaluate.metrics.vcr import CHOICES, METRICS, VcrItem, score_vcr
 from vldistill.evaluate.metrics.vqa import VARIANTS, VqaItem, score_answers

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES
-from vldistill.evaluate.mad.statistics import CHIEF, DEV, IN_DOMAIN, SHIFTED, Mean
+from vldistill.evaluate.mad.statistics import DEV, IN_DOMAIN, SHIFTED, Mean
 from vldistill.evaluate.mad.summary import Summary
 from vldistill.report import svg
 from vldistill.report.mad import names

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vldistill.evaluate.mad.statistics import CHIEF, Difference, Mean
+from vldistill.evaluate.mad.chief import CHIEF
+from vldistill.evaluate.mad.statistics import Difference, Mean
 from vldistill.evaluate.mad.summary import Summary
 from vldistill.report.mad import names
 from vldistill.report.table import Cell

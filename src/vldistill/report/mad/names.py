@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vldistill.evaluate.mad.statistics import CHIEF
+from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.params.mad import ON_DEV
 from vldistill.report.names import words
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES
 from vldistill.evaluate.mad.statistics import (
     BASELINE,
-    CHIEF,
     DEV,
     IN_DOMAIN,
     METHOD_ARM,
