@@ -19,8 +19,8 @@ from vldistill.distill.mad.data import held_groups
 from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import ANSWERS, RATIONALES, Items, choice_items, joined, question_items
 from vldistill.distill.mad.projections import places_of, ridge
-from vldistill.distill.mad.sight import StoredRegions
 from vldistill.distill.mad.targets import Picks, Vectors, content_words, of_parts, pick
+from vldistill.distill.mad.visual_inputs import StoredRegions
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params.mad import Adaptation, TeacherHead
 from vldistill.records import ChoiceRecord, EntailmentRecord, QuestionRecord
@@ -64,9 +64,9 @@ def entailments(count: int, classes: int = 3) -> Items:
 def seen(texts: list[list[str]], images: list[int], mask: Tensor, choices: int = 1) -> Inputs:
     tokenizer = learn_vocabulary([" ".join(text) for text in texts], [], 500, ["[0]", "[1]"])
     tokens = tokenizer.encode(texts, longest=30, segment_types=(0,))
-    sight = StoredRegions(torch.zeros(*mask.shape, 1), torch.zeros(*mask.shape, 7), mask, torch.zeros(mask.shape))
+    visual = StoredRegions(torch.zeros(*mask.shape, 1), torch.zeros(*mask.shape, 7), mask, torch.zeros(mask.shape))
     keys = [str(at) for at in range(len(mask))]
-    return Inputs(tokens, sight, torch.zeros(*mask.shape, 4), mask, torch.tensor(images), choices, keys)
+    return Inputs(tokens, visual, torch.zeros(*mask.shape, 4), mask, torch.tensor(images), choices, keys)
 
 
 def all_regions(images: int, count: int) -> Tensor:

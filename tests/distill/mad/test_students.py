@@ -24,7 +24,7 @@ from vldistill.distill.mad.key import cell_key
 from vldistill.distill.mad.losses import task_loss
 from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.scores import item_scores
-from vldistill.distill.mad.sight import FiledRegions, Pixels, StoredRegions
+from vldistill.distill.mad.visual_inputs import FiledRegions, Pixels, StoredRegions
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.batch import mad_predict_batch, mad_predict_gather
 from vldistill.evaluate.mad.score import mad_score
@@ -131,7 +131,7 @@ def test_a_picked_region_is_where_vilt_has_its_patches(root: Path, tmp_path: Pat
     params = experiment(root, vilt(root, tmp_path / "vilt"))
     made = prepare(params, root, cell())
     seen, picked = made.task._inputs, made.task._teaching.picks
-    assert isinstance(seen.seen, Pixels) and picked is not None
+    assert isinstance(seen.visual, Pixels) and picked is not None
     items = torch.arange(6)
     batch = made.task.collate(items.numpy(), None)  # type: ignore[arg-type]
     shares, rows = batch["region"], seen.rows(items)
@@ -177,7 +177,7 @@ def test_uniter_from_distilling_to_accuracy(root: Path, tmp_path: Path, monkeypa
     assert accuracies(params, root, "snli_ve") == pytest.approx(counted(root, "snli_ve"))
     made = prepare(params, root, cell())
     seen = made.task._inputs
-    assert isinstance(seen.seen, FiledRegions)
+    assert isinstance(seen.visual, FiledRegions)
     batch = made.task.collate(torch.arange(4).numpy(), None)  # type: ignore[arg-type]
     assert batch["region_features"].shape[-1] == TINY["region"] and batch["region"].dtype == torch.long
     assert batch["region_mask"][torch.arange(len(batch["region"])), batch["region"]].all()
@@ -223,9 +223,9 @@ def test_vectors_that_are_not_held_teach_the_same(
     held = prepare(params, rendered, cell(arm, task))
     monkeypatch.setattr(lookup, "HELD", 0)
     read = prepare(params, rendered, cell(arm, task))
-    assert isinstance(read.task._inputs.seen, StoredRegions)
+    assert isinstance(read.task._inputs.visual, StoredRegions)
     targets = read.task._teaching.target.values()
-    assert not any(isinstance(table, torch.Tensor) for table in (read.task._inputs.seen.features, *targets))
+    assert not any(isinstance(table, torch.Tensor) for table in (read.task._inputs.visual.features, *targets))
     for step in range(3):
         one, two = (made.task.collate(made.task.sampler.batch(step), None) for made in (held, read))  # type: ignore[arg-type]
         assert set(one) == set(two)

@@ -1,4 +1,4 @@
-"""What a student sees of items: token ids, made once and indexed by tensors afterwards, and its sight of the images."""
+"""What a student sees of items: token ids, made once and indexed by tensors afterwards, and its view of the images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import stored
-from vldistill.distill.mad.sight import FiledRegions, Pixels, Sight, StoredRegions
+from vldistill.distill.mad.visual_inputs import FiledRegions, Pixels, StoredRegions, VisualInputs
 from vldistill.errors import InputError
 from vldistill.features.store import Store
 from vldistill.models.region_files import RegionFiles
@@ -47,7 +47,7 @@ class Inputs:
 
     Attributes:
         tokens: of the N C texts.
-        seen: what the student sees of the M different images.
+        visual: what the student sees of the M different images.
         boxes: the teacher's regions of the images [M, R, 4], as shares of the image; the whole one comes first.
         mask: which of them there are [M, R].
         image: row among the images of each item [N].
@@ -57,7 +57,7 @@ class Inputs:
     """
 
     tokens: Tokens
-    seen: Sight
+    visual: VisualInputs
     boxes: Tensor
     mask: Tensor
     image: Tensor
@@ -72,17 +72,17 @@ class Inputs:
     def batch(self, items: Tensor) -> dict[str, Tensor]:
         """A student's batch of the B C texts of items [B]."""
         rows = self.rows(items)
-        return {**self.tokens.batch(rows), **self.seen.batch(self.image[rows // self.choices])}
+        return {**self.tokens.batch(rows), **self.visual.batch(self.image[rows // self.choices])}
 
-    def places(self, batch: Mapping[str, Tensor], rows: Tensor, picked: Tensor) -> Tensor:
-        """Where the teacher's regions ``picked`` [B] of the texts ``rows`` [B] lie among the states (`Sight.places`).
+    def align(self, batch: Mapping[str, Tensor], rows: Tensor, picked: Tensor) -> Tensor:
+        """Align the teacher's regions ``picked`` [B] of the texts ``rows`` [B] with the states (`VisualInputs.align`).
 
         Args:
             batch: of these texts.
             rows: the texts.
             picked: numbers of the regions of their images.
         """
-        return self.seen.places(batch, picked, self.boxes[self.image[rows // self.choices], picked])
+        return self.visual.align(batch, picked, self.boxes[self.image[rows // self.choices], picked])
 
 
 def make_inputs(items: Items, student: Student, pictures: Pictures) -> Inputs:
@@ -90,7 +90,7 @@ def make_inputs(items: Items, student: Student, pictures: Pictures) -> Inputs:
 
     Args:
         items: what is asked.
-        student: whose tokenizer is used, and whose sight it is.
+        student: whose tokenizer is used, and which decides how images are seen.
         pictures: the images.
 
     Raises:
@@ -101,7 +101,7 @@ def make_inputs(items: Items, student: Student, pictures: Pictures) -> Inputs:
     boxes, mask, left_out = teacher_regions(keys, pictures)
     return Inputs(
         tokens=student.tokenize(items.texts),
-        seen=_sight(student, pictures, keys, boxes, mask),
+        visual=_visual_inputs(student, pictures, keys, boxes, mask),
         boxes=boxes,
         mask=mask,
         image=torch.tensor([rows[key] for key in items.images], dtype=torch.long),
@@ -135,7 +135,9 @@ def teacher_regions(keys: Sequence[str], pictures: Pictures) -> tuple[Tensor, Te
     return boxes, mask, left_out
 
 
-def _sight(student: Student, pictures: Pictures, keys: Sequence[str], boxes: Tensor, mask: Tensor) -> Sight:
+def _visual_inputs(
+    student: Student, pictures: Pictures, keys: Sequence[str], boxes: Tensor, mask: Tensor
+) -> VisualInputs:
     if student.rule is not None:
         return Pixels(pictures.folder, keys, student.rule)
     wide = student.config_values().get("region_width")

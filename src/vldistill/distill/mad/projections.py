@@ -25,7 +25,6 @@ from vldistill.distill.mad.inputs import Inputs, Pictures, make_inputs
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import whole
 from vldistill.distill.mad.losses import state_at
-from vldistill.distill.mad.sight import StoredRegions
 from vldistill.distill.mad.targets import (
     CLIP_IMAGE,
     Picks,
@@ -35,6 +34,7 @@ from vldistill.distill.mad.targets import (
     teacher_vectors,
     text_vectors,
 )
+from vldistill.distill.mad.visual_inputs import StoredRegions
 from vldistill.errors import InputError
 from vldistill.features.sentences import bare, untagged
 from vldistill.features.store import Store
@@ -131,8 +131,8 @@ def fit(
     for teacher, of_part in parts.items():
         [place] = places_of(teacher, "selected")
         maps[map_name(teacher, place, "part")] = ridge(states[place], whole(of_part).flatten(0, -2), options.alpha)
-    if isinstance(inputs.seen, StoredRegions):
-        shown = whole(inputs.seen.features).float()
+    if isinstance(inputs.visual, StoredRegions):
+        shown = whole(inputs.visual.features).float()
         maps[INPUT_IMAGE] = ridge(whole(vectors.regions)[inputs.mask], shown[inputs.mask], options.alpha)
         maps[INPUT_TEXT] = ridge(whole(vectors.text), shown[inputs.image, best.region], options.alpha)
     if hasattr(student, "embeddings"):
@@ -188,7 +188,7 @@ def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> di
     for rows in torch.arange(len(items)).split(AT_ONCE):
         batch = inputs.batch(rows)
         states = StudentStates(*(of.cpu() for of in student({name: of.to(device) for name, of in batch.items()})))
-        picks = {"token": picked.token[rows], "region": inputs.places(batch, rows, picked.region[rows])}
+        picks = {"token": picked.token[rows], "region": inputs.align(batch, rows, picked.region[rows])}
         for place, of_place in parts.items():
             of_place.append(state_at(states, place, picks))
     return {place: torch.cat(found).flatten(0, -2) for place, found in parts.items()}

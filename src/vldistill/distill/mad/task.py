@@ -99,7 +99,7 @@ class MadTask:
                 batch[f"confidence_{teacher}"] = teaching.confidence[teacher][items]
         if teaching.picks is not None:
             batch["token"] = teaching.picks.token[rows]
-            batch["region"] = self._inputs.places(batch, rows, teaching.picks.region[rows])
+            batch["region"] = self._inputs.align(batch, rows, teaching.picks.region[rows])
         return batch
 
     def sizes(self, batch: dict[str, Any]) -> dict[str, float]:

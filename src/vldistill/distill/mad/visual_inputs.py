@@ -1,7 +1,7 @@
 """What students see of images: regions of the feature store, regions of the user's files, or pixels.
 
 A teacher chooses among its own regions: the whole image, then its boxes. Where the student's states are of the same
-regions, the choice is the number of one. Else it is a box, and what the student has of it is (our choice)
+regions, the choice is the number of one. Else it is a box, aligned with what the student has (our choice):
 
     files    the state of the region with the largest overlap (intersection over union) with the box
     pixels   the mean state of the patches that the box covers, each by its share of the covered area
@@ -31,14 +31,14 @@ from vldistill.models.student.interface import PixelRule
 DECODERS = 4
 
 
-class Sight(Protocol):
+class VisualInputs(Protocol):
     """What a student sees of M images."""
 
     def batch(self, images: Tensor) -> dict[str, Tensor]:
         """The visual entries of a student's batch of the images ``images`` [B], which may repeat."""
 
-    def places(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
-        """Where the teacher's choice lies among the visual states r_0..K.
+    def align(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
+        """Align the teacher's choice with the visual states r_0..K: where it lies among them.
 
         Args:
             batch: what `batch` gave for the same B images.
@@ -77,7 +77,7 @@ class StoredRegions:
             "region_tags": self.tags[images, :most],
         }
 
-    def places(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
+    def align(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
         """The choice itself."""
         return picked
 
@@ -111,7 +111,7 @@ class FiledRegions:
             )
         return found.batch(rows)
 
-    def places(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
+    def align(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
         """The region that overlaps most."""
         overlap = intersection_over_union(batch["region_boxes"][..., :4].numpy(), boxes[:, None].numpy())
         best = torch.from_numpy(overlap).masked_fill(~batch["region_mask"], -1.0).argmax(dim=1)
@@ -142,7 +142,7 @@ class Pixels:
         parts = list(self._pool.map(self._prepared, different.tolist()))
         return {name: values[rows] for name, values in self._rule.joined(parts).items()}
 
-    def places(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
+    def align(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> Tensor:
         """The patches of the box, or r_0 alone."""
         shares = self._rule.covered(batch["pixel_mask"], boxes)
         alone = functional.one_hot(torch.zeros_like(picked), shares.shape[1]).to(shares.dtype)
