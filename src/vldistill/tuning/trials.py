@@ -34,7 +34,7 @@ Where = tuple[Task, int]
 
 
 @dataclass(frozen=True)
-class Judged:
+class TrialModel:
     """One model of a trial.
 
     Attributes:
@@ -90,7 +90,7 @@ class Trials:
         return max(sorted(self.scores[arm]), key=lambda trial: self.mean(arm, trial, criterion))
 
 
-def read_models(name: str, root: Path, sweep: Sweep) -> list[Judged]:
+def read_models(name: str, root: Path, sweep: Sweep) -> list[TrialModel]:
     """The models of the trials below ``root``.
 
     Args:
@@ -113,7 +113,7 @@ def read_models(name: str, root: Path, sweep: Sweep) -> list[Judged]:
         }
         dev = _dev_rows(name, root, task) if configs else {}
         for file, config in configs.items():
-            found.append(_judged(name, file.relative_to(root), task, config, dev, sweep))
+            found.append(_trial_model(name, file.relative_to(root), task, config, dev, sweep))
     if not found:
         raise InputError(
             f"no model of {', '.join(sweep.arms)} on {', '.join(sweep.tasks)}",
@@ -123,14 +123,14 @@ def read_models(name: str, root: Path, sweep: Sweep) -> list[Judged]:
     return found
 
 
-def gathered(models: Iterable[Judged], sweep: Sweep) -> Trials:
+def gathered(models: Iterable[TrialModel], sweep: Sweep) -> Trials:
     """The table of all trials.
 
     Raises:
         InputError: a model stands twice; the arms have not the same trials, or the trials not the same seeds; or models
             that are compared differ in more than a trial sets.
     """
-    cells: dict[tuple[str, int], dict[Where, dict[int, Judged]]] = {}
+    cells: dict[tuple[str, int], dict[Where, dict[int, TrialModel]]] = {}
     for model in models:
         seeds = cells.setdefault((model.arm, model.trial), {}).setdefault(model.where, {})
         if other := seeds.get(model.seed):
@@ -154,7 +154,7 @@ def gathered(models: Iterable[Judged], sweep: Sweep) -> Trials:
     return Trials(places, scores)
 
 
-def _score(seeds: Iterable[Judged]) -> Score:
+def _score(seeds: Iterable[TrialModel]) -> Score:
     models = list(seeds)
     return Score(
         len(models),
@@ -163,9 +163,9 @@ def _score(seeds: Iterable[Judged]) -> Score:
     )
 
 
-def _judged(
+def _trial_model(
     name: str, file: Path, task: Task, config: Mapping[str, Any], dev: Mapping[str, dict[str, Any]], sweep: Sweep
-) -> Judged:
+) -> TrialModel:
     shown = f"{name}:{file}"
     options = flat(config["options"])
     if HOLDOUT not in config:
@@ -183,7 +183,7 @@ def _judged(
             action=f"Run the trial with evaluate.mad.split: dev, and {TARGETS}",
         )
     held, row = config[HOLDOUT], dev[cell]
-    return Judged(
+    return TrialModel(
         source=name,
         arm=config["arm"],
         where=(task, config["fraction"]),
@@ -226,7 +226,7 @@ def _dev_rows(name: str, root: Path, task: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _check_even(cells: Mapping[tuple[str, int], Mapping[Where, Mapping[int, Judged]]], sweep: Sweep) -> None:
+def _check_even(cells: Mapping[tuple[str, int], Mapping[Where, Mapping[int, TrialModel]]], sweep: Sweep) -> None:
     """Refuse a sweep in which an arm lacks a trial, or a trial a place or seed, that another one has."""
     trials = {trial for _, trial in cells}
     places = {where for found in cells.values() for where in found}
@@ -258,10 +258,10 @@ def _check_even(cells: Mapping[tuple[str, int], Mapping[Where, Mapping[int, Judg
                 )
 
 
-def _check_alike(models: Sequence[Judged]) -> None:
+def _check_alike(models: Sequence[TrialModel]) -> None:
     """Refuse trials that differ in what no trial sets, and arms that were judged on other items."""
-    first: dict[tuple[str, Where, int], Judged] = {}
-    judged: dict[tuple[Where, int], Judged] = {}
+    first: dict[tuple[str, Where, int], TrialModel] = {}
+    there: dict[tuple[Where, int], TrialModel] = {}
     for model in models:
         base = first.setdefault((model.arm, model.where, model.seed), model)
         names = sorted(model.setup.keys() | base.setup.keys())
@@ -273,7 +273,7 @@ def _check_alike(models: Sequence[Judged]) -> None:
                     field=name,
                     action="Run all trials from one commit",
                 )
-        base = judged.setdefault((model.where, model.seed), model)
+        base = there.setdefault((model.where, model.seed), model)
         if model.items != base.items:
             raise InputError(
                 f"judged on other items than {base.name} of {base.source}",

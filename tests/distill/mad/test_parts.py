@@ -55,7 +55,7 @@ def entailments(count: int, classes: int = 3) -> Items:
         groups=[f"{at // 2}.png" for at in range(count)],
         images=[f"{at // 2}.png" for at in range(count)],
         texts=[["x"]] * count,
-        judged=[f"text {at}" for at in range(count)],
+        teacher_texts=[f"text {at}" for at in range(count)],
         choices=1,
         targets=torch.arange(count) % classes,
     )
@@ -76,13 +76,13 @@ def all_regions(images: int, count: int) -> Tensor:
 def test_vcr_texts_for_student_and_teacher() -> None:
     answers, reasons = choice_items([CHOICE], ANSWERS), choice_items([CHOICE], RATIONALES, "it")
     assert answers.texts[0] == ["who is [1] ?", "it is [0]"] and answers.texts[2][1] == "[0] and [1] run"
-    assert answers.judged[0] == "it is person" and answers.targets.tolist() == [1]
+    assert answers.teacher_texts[0] == "it is person" and answers.targets.tolist() == [1]
     assert reasons.texts[3] == ["who is [1] ?", "a red one", "because d"] and reasons.targets.tolist() == [3]
     both = joined(answers, reasons)
     assert len(both) == 2 and len(both.texts) == 8 and both.groups == ["film"] * 2
     assert both.take([1]).texts == reasons.texts
     assert choice_items([replace(CHOICE, answer_label=None)], ANSWERS).targets.tolist() == [-1]
-    assert choice_items([CHOICE], ANSWERS, "it").judged[2] == "it and it run"
+    assert choice_items([CHOICE], ANSWERS, "it").teacher_texts[2] == "it and it run"
 
 
 def test_vqa_targets_are_soft() -> None:

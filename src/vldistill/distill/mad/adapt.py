@@ -58,7 +58,7 @@ def fitted_adapter(vectors: Vectors, items: Items, inputs: Inputs, options: Adap
     adapter = Adapter(vectors.image.shape[1])
     optimiser = torch.optim.Adam(adapter.parameters(), lr=options.learning_rate)
     generator = torch.Generator().manual_seed(seed)
-    same_text = _numbers(items.judged)
+    same_text = _numbers(items.teacher_texts)
     for _ in range(options.steps):
         chosen = torch.randperm(len(items), generator=generator)[: options.batch_size]
         loss = contrastive_loss(adapter, vectors, items, inputs, chosen, same_text, options.scale)

@@ -66,7 +66,7 @@ def out_of_fold(features: Table, items: Items, options: TeacherHead, seed: int) 
         for fold in range(int(folds.max()) + 1):
             held = folds == fold
             torch.manual_seed(seed)
-            found[held] = _judged(features, items, ~held, held, options)
+            found[held] = _held_out_confidence(features, items, ~held, held, options)
     return found
 
 
@@ -77,7 +77,7 @@ def fold_of(items: Items, folds: int, seed: int) -> Tensor:
     return torch.tensor([place[group] for group in items.groups], dtype=torch.long)
 
 
-def _judged(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
+def _held_out_confidence(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
     """p(y|x) of the held items by a head that is fitted on the others; that of chance where there are none."""
     if not fitted.any():
         return torch.full((int(held.sum()),), 1.0 / (items.choices if items.choices > 1 else _classes(items)))

@@ -1,4 +1,4 @@
-"""The items of a task: what the student reads, which text the teachers judge, and the target.
+"""The items of a task: what the student reads, which text the teachers read, and the target.
 
 Inputs as the students' papers have them: SNLI-VE ``[hypothesis]``, VQA ``[question]``, VCR one text a choice,
 ``[question, answer]`` and ``[question, right answer, rationale]``. An object is ``[i]`` for the student and its class
@@ -32,7 +32,7 @@ class Items:
         groups: image of each item, or its movie: what no split may cut.
         images: image key of each item.
         texts: segments of each text.
-        judged: what a teacher reads of each text.
+        teacher_texts: what a teacher reads of each text.
         choices: C.
         targets: [N] index of the right label or choice, -1 where it is not public; VQA: scores [N, answers], whose rows
             are made when they are asked for.
@@ -43,7 +43,7 @@ class Items:
     groups: list[str]
     images: list[str]
     texts: list[list[str]]
-    judged: list[str]
+    teacher_texts: list[str]
     choices: int
     targets: Tensor | SoftTargets
 
@@ -59,7 +59,7 @@ class Items:
             groups=[self.groups[item] for item in chosen],
             images=[self.images[item] for item in chosen],
             texts=[self.texts[row] for row in rows],
-            judged=[self.judged[row] for row in rows],
+            teacher_texts=[self.teacher_texts[row] for row in rows],
             targets=self.targets[torch.tensor(chosen, dtype=torch.long)],
         )
 
@@ -72,7 +72,7 @@ def entailment_items(records: Sequence[EntailmentRecord]) -> Items:
         groups=[record.image for record in records],
         images=[record.image for record in records],
         texts=[[record.hypothesis] for record in records],
-        judged=[record.hypothesis for record in records],
+        teacher_texts=[record.hypothesis for record in records],
         choices=1,
         targets=torch.tensor([LABELS.index(record.label) for record in records], dtype=torch.long),
     )
@@ -89,7 +89,7 @@ def question_items(records: Sequence[QuestionRecord], answers: Sequence[str]) ->
         groups=[record.image for record in records],
         images=[record.image for record in records],
         texts=[[record.question] for record in records],
-        judged=[record.question for record in records],
+        teacher_texts=[record.question for record in records],
         choices=1,
         targets=targets,
     )
@@ -115,7 +115,7 @@ def choice_items(records: Sequence[ChoiceRecord], part: str, tagged_as: str = ""
             for record, of_record in zip(records, choices, strict=True)
             for choice in of_record
         ],
-        judged=[
+        teacher_texts=[
             spelled(choice, record.objects, tagged_as)
             for record, of_record in zip(records, choices, strict=True)
             for choice in of_record
@@ -133,7 +133,7 @@ def joined(one: Items, other: Items) -> Items:
         groups=one.groups + other.groups,
         images=one.images + other.images,
         texts=one.texts + other.texts,
-        judged=one.judged + other.judged,
+        teacher_texts=one.teacher_texts + other.teacher_texts,
         targets=_joined(one.targets, other.targets),
     )
 

@@ -90,7 +90,7 @@ def phrase_items(
         groups=[record.image for record in kept],
         images=[record.image for record in kept],
         texts=[[record.phrase] for record in kept],
-        judged=[untagged(record.phrase, boxes[record.image].names, tagged_as) for record in kept],
+        teacher_texts=[untagged(record.phrase, boxes[record.image].names, tagged_as) for record in kept],
         choices=1,
         targets=torch.full((len(kept),), -1),
     )
@@ -196,7 +196,7 @@ def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> di
 
 def _of_words(student: Student, items: Items, texts: Store, alpha: float) -> dict[str, Tensor]:
     """The map of CLIP's vectors of words to word embeddings, fitted on the words of the phrases."""
-    found = token_words(student, items.judged)
+    found = token_words(student, items.teacher_texts)
     if len(found) < LEAST_WORDS:
         return {}
     table: Tensor = student.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
@@ -226,8 +226,8 @@ def embed_unknown(student: Student, items: Items, known: Items, texts: Store, ma
     Returns:
         The number of words.
     """
-    met = set(token_words(student, known.judged).values())
-    new = {word: token for word, token in token_words(student, items.judged).items() if token not in met}
+    met = set(token_words(student, known.teacher_texts).values())
+    new = {word: token for word, token in token_words(student, items.teacher_texts).items() if token not in met}
     if new:
         vectors = whole(text_vectors(list(new), texts))
         table: Tensor = student.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]

@@ -2,7 +2,7 @@
 
 With u = CLIP's vector of the whole image and t of the text, both of unit length:
 
-    k* = argmax_k cos(CLIP_text(word_k), u)          over the content words of the judged text
+    k* = argmax_k cos(CLIP_text(word_k), u)          over the content words of the teacher's text
     j* = argmax_j cos(CLIP_image(region_j), t)       over the image's regions, the whole one included
 
 The states of token and region are drawn to the teachers' vectors of that word, CLIP_text(word_k*), and of that region,
@@ -87,8 +87,8 @@ def teacher_vectors(
     return Vectors(
         image=firsts(regions),
         regions=regions,
-        text=text_vectors(items.judged, texts),
-        language_model=None if language_model is None else text_vectors(items.judged, language_model),
+        text=text_vectors(items.teacher_texts, texts),
+        language_model=None if language_model is None else text_vectors(items.teacher_texts, language_model),
     )
 
 

@@ -38,7 +38,7 @@ def teacher_scores(
     asked = asked_items(data, tagged_as, learnt.answers)
     items = joined(learnt.train, asked.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
-    seen = clip_features(_images(items, features), text_vectors(items.judged, texts))
+    seen = clip_features(_images(items, features), text_vectors(items.teacher_texts, texts))
     torch.manual_seed(cell.seed)
     return asked, head_scores(seen, items, fitted, ~fitted, options.head), learnt.answers
 

@@ -52,7 +52,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the judged text; a content word has the cosine of CLIP's vectors of it and of the image."""
+    """A word of the teacher's text; a content word has the cosine of CLIP's vectors of it and of the image."""
 
     text: str
     weight: float | None = None
@@ -206,7 +206,7 @@ class _Bench:
         from vldistill.distill.mad.targets import content_words
 
         regions = _unit(features.get(REGION_POOLED, [image])[0])
-        text = _unit(texts.get("text", [sentence_key(shown.judged)]))[0]
+        text = _unit(texts.get("text", [sentence_key(shown.teacher_text)]))[0]
         first = sum(len(segment.split()) for segment in shown.texts[:-1])
         content = [(number - first, word) for number, word in content_words(shown.texts)]
         weights = _unit(texts.get("text", [sentence_key(word) for _, word in content])) @ regions[0]
@@ -239,7 +239,7 @@ class _Shown:
     question: str
     texts: Sequence[str]
     words: Sequence[str]
-    judged: str
+    teacher_text: str
     truth: str
     mine: str
     other: str
@@ -269,7 +269,7 @@ def _choices(
         question=spelled(record.question, record.objects),
         texts=texts,
         words=[untagged(word, record.objects) for word in texts[-1].split()],
-        judged=spelled(right, record.objects, tagged_as),
+        teacher_text=spelled(right, record.objects, tagged_as),
         truth=answers[record.answer_label],
         mine=answers[mine["prediction"]["answer"]],
         other=answers[other["prediction"]["answer"]],
