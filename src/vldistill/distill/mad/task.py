@@ -31,8 +31,8 @@ WEIGHT = "weight_"
 """Prefix of the logged means of the weights w_m; they are terms of weight 0."""
 
 
-class Learner(nn.Module):
-    """A model with the maps of its training: frozen ones as buffers, others as parameters.
+class ModelWithProjections(nn.Module):
+    """A model with the projections P of its training: frozen ones as buffers, others as parameters.
 
     Args:
         model: student and head.
@@ -71,7 +71,7 @@ class MadTask:
     def __init__(
         self, model: MadModel, items: Items, inputs: Inputs, teaching: Teaching, options: MadOptions, seed: int
     ) -> None:
-        self.module = Learner(model, teaching.maps, trainable=options.projections.kind == "trainable")
+        self.module = ModelWithProjections(model, teaching.maps, trainable=options.projections.kind == "trainable")
         self.sampler = Sampler(len(items), options.training.batch_size, seed)
         share = options.teachers.model_dump()
         self.weights: Mapping[str, float] = {
