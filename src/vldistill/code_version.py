@@ -140,9 +140,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
         *RECORDS,
     ),
     "evaluate_mad_predict": (
-        "evaluate/mad/asked.py",
         "evaluate/mad/batch.py",
         "evaluate/mad/data.py",
+        "evaluate/mad/eval_items.py",
         "evaluate/mad/jobs.py",
         "evaluate/mad/predict.py",
         "evaluate/mad/teacher.py",

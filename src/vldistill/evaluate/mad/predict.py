@@ -21,8 +21,8 @@ from vldistill.distill.mad.scores import item_scores
 from vldistill.distill.mad.targets import of_teacher, teacher_vectors
 from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.asked import Asked, asked_items, leaderboard_items
 from vldistill.evaluate.mad.data import DECIMALS, TEACHER, MadData
+from vldistill.evaluate.mad.eval_items import EvalItems, eval_items, leaderboard_items
 from vldistill.evaluate.mad.jobs import LEADERBOARD, Job
 from vldistill.evaluate.mad.teacher import teacher_scores
 from vldistill.evaluate.metrics.vcr import LeaderboardRow, write_leaderboard
@@ -40,7 +40,7 @@ from vldistill.signals import Stopped, stop_requests
 
 Rows = list[dict[str, Any]]
 Kind = Literal["sets", "leaderboard"]
-"""What is asked: all sets, or VCR's questions without labels."""
+"""What is evaluated: all sets, or VCR's questions without labels."""
 
 
 def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
@@ -71,7 +71,7 @@ class Bench:
         self.options = params.evaluate.mad
         unreadable = self._store(self._images).invalid
         self.data = MadData(root, task, self.options.split, self.options.max_items, unreadable)
-        self._asked: dict[Kind, Asked] = {}
+        self._eval_items: dict[Kind, EvalItems] = {}
         self._inputs: dict[tuple[Kind, str], Inputs] = {}
 
     def run(self, job: Job, run: RunFolder) -> None:
@@ -80,21 +80,21 @@ class Bench:
         compute = self.params.compute
         with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
             if job.cell.arm == TEACHER:
-                asked, scores, answers = self.teacher(job.cell)
+                evaluated, scores, answers = self.teacher(job.cell)
             else:
                 model, vocabulary = self.load(job.cell)
-                asked, scores = self.scores(model, vocabulary, "sets")
+                evaluated, scores = self.scores(model, vocabulary, "sets")
                 answers = model.answers
                 if job.leaderboard:
                     board = leaderboard_rows(*self.scores(model, vocabulary, "leaderboard"))
                     write_leaderboard(run.path / LEADERBOARD, board)
-        found = rows_of(self.task, asked, scores, answers)
+        found = rows_of(self.task, evaluated, scores, answers)
         for name, rows in found.items():
             write_jsonl(run.path / f"{name}.jsonl", rows)
             if self.task == "vqa":
                 write_json(run.path / f"{name}.json", official_answers(rows))
         took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
-        texts = len(asked.items.texts)
+        texts = len(evaluated.items.texts)
         facts = {"n": {name: len(rows) for name, rows in found.items()}, "texts": texts}
         run.finish({**facts, "unreadable": self.data.left_out, **took})
 
@@ -104,33 +104,33 @@ class Bench:
         model = MadModel.load(folder).to(self.params.compute.device)
         return model, sha256_file(folder / STUDENT / TOKENIZER)
 
-    def scores(self, model: MadModel, vocabulary: str, kind: Kind) -> tuple[Asked, Tensor]:
-        """What is asked and the model's scores [N, A] of it; a small world may leave nothing to ask."""
-        asked = self.asked(kind)
-        if not len(asked.items):
-            return asked, torch.empty(0, asked.items.choices)
+    def scores(self, model: MadModel, vocabulary: str, kind: Kind) -> tuple[EvalItems, Tensor]:
+        """What is evaluated and the model's scores [N, A] of it; a small world may leave nothing."""
+        evaluated = self.eval_items(kind)
+        if not len(evaluated.items):
+            return evaluated, torch.empty(0, evaluated.items.choices)
         inputs, target = self.inputs(model, vocabulary, kind), None
         if model.sees_teacher:
             features, texts = (self._store(name) for name in (self._images, layout.TEXTS))
-            target = of_teacher(teacher_vectors(asked.items, inputs, features, texts, None), inputs)
-        return asked, item_scores(model, inputs, target, at_once=self.options.batch_size)
+            target = of_teacher(teacher_vectors(evaluated.items, inputs, features, texts, None), inputs)
+        return evaluated, item_scores(model, inputs, target, at_once=self.options.batch_size)
 
-    def teacher(self, cell: MadCell) -> tuple[Asked, Tensor, list[str]]:
-        """What is asked, the scores of the teacher's head on the cell's training subset, and what they stand for."""
+    def teacher(self, cell: MadCell) -> tuple[EvalItems, Tensor, list[str]]:
+        """What is evaluated, the scores of the teacher's head of the cell's subset, and what they stand for."""
         subset = layout.split(self.root, self.task, cell.subset)
         stores = (self._store(name) for name in (self._images, layout.TEXTS))
         tagged_as = self.params.features.tagged_as
         return teacher_scores(self.data, subset, cell, jobs.head_options(self.params, cell), tagged_as, *stores)
 
-    def asked(self, kind: Kind) -> Asked:
+    def eval_items(self, kind: Kind) -> EvalItems:
         """The items."""
-        if kind not in self._asked:
+        if kind not in self._eval_items:
             tagged_as = self.params.features.tagged_as
             if kind == "leaderboard":
-                self._asked[kind] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
+                self._eval_items[kind] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
             else:
-                self._asked[kind] = asked_items(self.data, tagged_as)
-        return self._asked[kind]
+                self._eval_items[kind] = eval_items(self.data, tagged_as)
+        return self._eval_items[kind]
 
     def inputs(self, model: MadModel, vocabulary: str, kind: Kind) -> Inputs:
         """What the model's student sees of the items; students with one vocabulary share it."""
@@ -141,7 +141,7 @@ class Bench:
                 layout.features(self.root, CLIP, self._images),
                 region_files(self.params, self.root, self._images),
             )
-            self._inputs[key] = make_inputs(self.asked(kind).items, model.student, pictures)
+            self._inputs[key] = make_inputs(self.eval_items(kind).items, model.student, pictures)
         return self._inputs[key]
 
     def _store(self, name: str) -> Store:
@@ -152,19 +152,19 @@ class Bench:
         return RECORDS[self.task][1]
 
 
-def rows_of(task: str, asked: Asked, scores: Tensor, answers: Sequence[str]) -> dict[str, Rows]:
+def rows_of(task: str, evaluated: EvalItems, scores: Tensor, answers: Sequence[str]) -> dict[str, Rows]:
     """Predictions of each set (`evaluate.mad.data`).
 
     Args:
         task: snli_ve, vcr or vqa.
-        asked: N items.
+        evaluated: N items.
         scores: [N, A] of a model: logits of labels, answers or choices.
         answers: what the logits stand for; empty for VCR.
     """
     found: dict[str, Rows] = {}
     chances = (scores.float().sigmoid() if task == "vqa" else scores.float().softmax(dim=1)).cpu()
-    for name, part, where in asked.parts:
-        rows = found.setdefault(name, [{"id": key} for key in asked.items.ids[where]])
+    for name, part, where in evaluated.parts:
+        rows = found.setdefault(name, [{"id": key} for key in evaluated.items.ids[where]])
         for row, of_item in zip(rows, chances[where].tolist(), strict=True):
             if task == "vcr":
                 row["scores" if part == ANSWERS else "rationale_scores"] = _rounded(of_item)
@@ -183,11 +183,11 @@ def official_answers(rows: Rows) -> list[dict[str, Any]]:
     return [{"question_id": official_id(row["id"]), "answer": row["prediction"]} for row in rows]
 
 
-def leaderboard_rows(asked: Asked, scores: Tensor) -> dict[str, LeaderboardRow]:
+def leaderboard_rows(evaluated: EvalItems, scores: Tensor) -> dict[str, LeaderboardRow]:
     """VCR's leaderboard format: probabilities of the answers, and of the rationales given each of the answers."""
     chances = scores.float().softmax(dim=1).tolist()
-    parts = [[tuple(row) for row in chances[where]] for _, _, where in asked.parts]
-    ids = asked.items.ids[asked.parts[0][2]]
+    parts = [[tuple(row) for row in chances[where]] for _, _, where in evaluated.parts]
+    ids = evaluated.items.ids[evaluated.parts[0][2]]
     return {key: LeaderboardRow(own[0], own[1:]) for key, *own in zip(ids, *parts, strict=True)}
 
 

@@ -14,16 +14,16 @@ from vldistill.distill.mad.inputs import REGION_POOLED
 from vldistill.distill.mad.items import Items, joined
 from vldistill.distill.mad.lookup import Table, firsts, stored, taken, unit_rows
 from vldistill.distill.mad.targets import text_vectors
-from vldistill.evaluate.mad.asked import Asked, asked_items
 from vldistill.evaluate.mad.data import MadData
+from vldistill.evaluate.mad.eval_items import EvalItems, eval_items
 from vldistill.features.store import Store
 from vldistill.params.mad import MadOptions
 
 
 def teacher_scores(
     data: MadData, subset: Path, cell: MadCell, options: MadOptions, tagged_as: str, features: Store, texts: Store
-) -> tuple[Asked, Tensor, list[str]]:
-    """What is asked, the scores [N, A] of the teacher's head, and what they stand for.
+) -> tuple[EvalItems, Tensor, list[str]]:
+    """What is evaluated, the scores [N, A] of the teacher's head, and what they stand for.
 
     Args:
         data: of the task.
@@ -35,12 +35,12 @@ def teacher_scores(
         texts: CLIP's store of texts.
     """
     learnt = load_subset(data.task, data.folder, subset, options, cell.seed, tagged_as, features.invalid)
-    asked = asked_items(data, tagged_as, learnt.answers)
-    items = joined(learnt.train, asked.items)
+    evaluated = eval_items(data, tagged_as, learnt.answers)
+    items = joined(learnt.train, evaluated.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
     seen = clip_features(_images(items, features), text_vectors(items.teacher_texts, texts))
     torch.manual_seed(cell.seed)
-    return asked, head_scores(seen, items, fitted, ~fitted, options.head), learnt.answers
+    return evaluated, head_scores(seen, items, fitted, ~fitted, options.head), learnt.answers
 
 
 def _images(items: Items, features: Store) -> Table:

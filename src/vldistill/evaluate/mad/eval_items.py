@@ -1,4 +1,4 @@
-"""What models are asked: the items of all sets of a task in one piece."""
+"""What models are evaluated on: the items of all sets of a task in one piece."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWER_PARTS = tuple(f"{RATIONALES} {answer}" for answer in range(CHOICES))
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvalItems:
     """Items in one piece, and where each part of each set lies in it.
 
     Attributes:
@@ -36,17 +36,17 @@ class Asked:
     parts: list[tuple[str, str, slice]]
 
 
-def asked_of(pieces: Sequence[tuple[str, str, Items]]) -> Asked:
+def joined_items(pieces: Sequence[tuple[str, str, Items]]) -> EvalItems:
     """Join the items of sets and parts."""
     parts, start = [], 0
     for name, part, items in pieces:
         parts.append((name, part, slice(start, start + len(items))))
         start += len(items)
-    return Asked(reduce(joined, (items for _, _, items in pieces)), parts)
+    return EvalItems(reduce(joined, (items for _, _, items in pieces)), parts)
 
 
-def asked_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> Asked:
-    """All that a cell of the task is asked.
+def eval_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> EvalItems:
+    """All that a cell of the task is evaluated on.
 
     Args:
         data: of the task.
@@ -62,13 +62,13 @@ def asked_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> A
         else:
             parts = (ANSWERS,) if name in RULES else (ANSWERS, RATIONALES)
             pieces += [(name, part, choice_items(records, part, tagged_as)) for part in parts]
-    return asked_of(pieces)
+    return joined_items(pieces)
 
 
-def leaderboard_items(records: Sequence[ChoiceRecord], tagged_as: str) -> Asked:
+def leaderboard_items(records: Sequence[ChoiceRecord], tagged_as: str) -> EvalItems:
     """VCR's questions without public labels: their answers, and the rationales given each of the answers."""
     pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, tagged_as))]
     for answer, part in enumerate(ANSWER_PARTS):
         given = [dataclasses.replace(record, answer_label=answer) for record in records]
         pieces.append((UNLABELLED, part, choice_items(given, RATIONALES, tagged_as)))
-    return asked_of(pieces)
+    return joined_items(pieces)
