@@ -17,7 +17,7 @@ from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import TEACHER, MadData, subsets
-from vldistill.evaluate.mad.predict import Bench
+from vldistill.evaluate.mad.predict import Predictor
 from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
@@ -98,8 +98,8 @@ def test_the_teachers_head_is_fitted_on_the_whole_subset(mad_project: Path, mad_
     job = jobs.Job(cell, leaderboard=False, sees_teacher=True)
     tuned = with_mad(mad_params, tuning={"holdout": 0.5})
     assert jobs.key(job, tuned, mad_project) == jobs.key(job, mad_params, mad_project)
-    _, scores, answers = Bench(mad_params, mad_project, "vqa").teacher(cell)
-    _, again, same = Bench(tuned, mad_project, "vqa").teacher(cell)
+    _, scores, answers = Predictor(mad_params, mad_project, "vqa").teacher(cell)
+    _, again, same = Predictor(tuned, mad_project, "vqa").teacher(cell)
     assert answers == same and torch.equal(scores, again)
 
 
@@ -112,7 +112,7 @@ def test_the_teachers_head_has_the_options_of_its_task_and_fraction(
     over = {"vqa" if level == "per_task" else "20": {"most_answers": 3, "head": {"steps": 2}}}
     fewer = with_mad(mad_params, **{level: over})
     assert jobs.key(job, fewer, mad_project) != jobs.key(job, mad_params, mad_project)
-    assert len(Bench(fewer, mad_project, "vqa").teacher(cell)[2]) == 3
+    assert len(Predictor(fewer, mad_project, "vqa").teacher(cell)[2]) == 3
 
 
 @pytest.mark.parametrize("task", TASKS)

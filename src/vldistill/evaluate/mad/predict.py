@@ -51,20 +51,20 @@ def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: flo
     """
     check_device(params.compute)
     torch.set_num_threads(params.compute.threads)
-    bench = Bench(params, root, wanted[0].cell.task)
-    progress = Progress(len(wanted), f"evaluate mad predict {bench.task}")
+    predictor = Predictor(params, root, wanted[0].cell.task)
+    progress = Progress(len(wanted), f"evaluate mad predict {predictor.task}")
     with stop_requests(deadline) as stop:
         for finished, job in enumerate(wanted, start=1):
             with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
                 if not run.done:
-                    bench.run(job, run)
+                    predictor.run(job, run)
             progress.step(job=job.cell.name)
             if (reason := stop.reason()) and finished < len(wanted):
                 raise Stopped(reason, finished, "cell")
 
 
-class Bench:
-    """The items of a task with all that models see of them, each made once."""
+class Predictor:
+    """Predicts a task's items with one model after the other; what models see of them is made once."""
 
     def __init__(self, params: Params, root: Path, task: Task) -> None:
         self.params, self.root, self.task = params, root, task

@@ -107,7 +107,7 @@ def galleries(params: Params, root: Path, found: Found) -> dict[str, list[Exampl
         cells = [MadCell(task, few_of(found.results, task), arm, 0) for arm in (METHOD_ARM, BASELINE)]
         if not set(cells) <= set(found.cells):
             continue
-        bench = _Bench(params, root, cells[0])
+        maker = _ExampleMaker(params, root, cells[0])
         mine, other = (_scored(root, cell) for cell in cells)
         if mine is None or other is None:
             continue
@@ -117,7 +117,7 @@ def galleries(params: Params, root: Path, found: Found) -> dict[str, list[Exampl
             ids = sorted((key for key, by in better.items() if by * sign > 0), key=rank)
             if ids:
                 where = f"{names.task(task)}, {cells[0].fraction} %, {title} ({len(ids)} of {len(better)} items)"
-                made[where] = bench.examples(ids[:each], mine, other)
+                made[where] = maker.examples(ids[:each], mine, other)
     return made
 
 
@@ -129,8 +129,8 @@ def _scored(root: Path, cell: MadCell) -> dict[str, dict[str, Any]] | None:
     return {str(item["id"]): item for item in read_jsonl(folder / name)}
 
 
-class _Bench:
-    """What the examples of one task are made of."""
+class _ExampleMaker:
+    """Makes the examples of one task."""
 
     def __init__(self, params: Params, root: Path, cell: MadCell) -> None:
         self.root, self.cell, self.task = root, cell, cell.task
