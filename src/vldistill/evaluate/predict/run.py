@@ -62,18 +62,18 @@ def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: flo
     """
     check_device(params.compute)
     torch.set_num_threads(params.compute.threads)
-    bench = Bench(params, root, deadline)
+    predictor = Predictor(params, root, deadline)
     progress = Progress(len(wanted), "evaluate vlkd predict")
     finished = 0
     # signals end the process at once, as ever: a job keeps nothing of its middle, and one whose run folder another
     # process has taken over must not go on
     stop = StopRequest(deadline)
     for (source, arm, seed), group in itertools.groupby(wanted, key=_model_of):
-        bench.use(source, arm, seed)
+        predictor.use(source, arm, seed)
         for job in group:
             with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
                 if not run.done:
-                    _run(job, bench, run)
+                    _run(job, predictor, run)
             progress.step(job=f"{job.task}/{job.name}")
             finished += 1
             if (reason := stop.reason()) and finished < len(wanted):
@@ -85,19 +85,19 @@ def _model_of(job: Job) -> tuple[str | None, str, int | None]:
     return job.source, job.arm, job.seed if job.source == "cell" else None
 
 
-def _run(job: Job, bench: Bench, run: RunFolder) -> None:
+def _run(job: Job, predictor: Predictor, run: RunFolder) -> None:
     wall, cpu = time.monotonic(), cpu_seconds()
-    compute = bench.params.compute
+    compute = predictor.params.compute
     with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
-        output = bench.predict(job, run.path)
+        output = predictor.predict(job, run.path)
     kind = kind_of(job.task)
     (write_json if kind == "json" else write_jsonl)(run.path / PREDICTIONS[kind], output.rows)
     took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
     run.finish({**output.facts, "n": len(output.rows), **took})
 
 
-class Bench:
-    """Records, features and the model at hand."""
+class Predictor:
+    """Predicts with the model at hand; holds records and features."""
 
     def __init__(self, params: Params, root: Path, deadline: float | None = None) -> None:
         self.params, self.root, self.deadline = params, root, deadline
