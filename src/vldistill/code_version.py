@@ -198,7 +198,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "evaluate/mad/bars.py",
         "evaluate/mad/chief.py",
         "evaluate/mad/data.py",
-        "evaluate/mad/doubts.py",
+        "evaluate/mad/reliability.py",
         "evaluate/mad/statistics.py",
         "evaluate/mad/summary.py",
         "evaluate/mad/tables.py",

@@ -1,4 +1,4 @@
-"""Charts, curves, gallery, doubts, costs: the rules behind the page."""
+"""Charts, curves, gallery, reliability warnings, costs: the rules behind the page."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from vldistill.files import write_json, write_jsonl
 from vldistill.params import Params
 from vldistill.params.pretrain import Clip
 from vldistill.report import comparable, cost, curves, gallery, papers, svg
-from vldistill.report.doubts import doubts, retained
 from vldistill.report.numbers import Numbers
+from vldistill.report.reliability import reliability_warnings, retained
 from vldistill.report.scores import Row, difference, estimate
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
@@ -107,10 +107,10 @@ def of_task(task: str, rows: Sequence[Row]) -> list[Row]:
     return [replace(old, task=task, metric=metric, variant=variant) for old in rows]
 
 
-def test_no_doubts_when_every_control_fails() -> None:
-    assert not doubts(numbers(*GOOD), 10.0)
+def test_no_warnings_when_every_control_fails() -> None:
+    assert not reliability_warnings(numbers(*GOOD), 10.0)
     everywhere = [made for task in ("vqav2", "okvqa", "domains", "coco") for made in of_task(task, GOOD)]
-    assert not doubts(numbers(*everywhere), 10.0)
+    assert not reliability_warnings(numbers(*everywhere), 10.0)
 
 
 @pytest.mark.parametrize("task", ["vqav2", "okvqa", "domains"])
@@ -118,10 +118,10 @@ def test_no_doubts_when_every_control_fails() -> None:
     ("spoilt", "value", "words"),
     [(1, 71.0, "without any image"), (2, 80.5, "another item"), (3, 70.1, "majority"), (4, 80.0, "untrained CLIP")],
 )
-def test_a_control_that_works_is_a_doubt(task: str, spoilt: int, value: float, words: str) -> None:
+def test_a_control_that_works_raises_a_warning(task: str, spoilt: int, value: float, words: str) -> None:
     rows = of_task(task, GOOD)
     rows[spoilt] = replace(rows[spoilt], value=value)
-    found = doubts(numbers(*rows, *(GOOD if task != "vqav2" else ())), 10.0)
+    found = reliability_warnings(numbers(*rows, *(GOOD if task != "vqav2" else ())), 10.0)
     assert found.not_run == ()
     assert len(found.working) == 1
     assert words in found.working[0]
@@ -131,20 +131,20 @@ def test_a_control_that_works_is_a_doubt(task: str, spoilt: int, value: float, w
 def test_captions_without_the_image_must_lose_a_quarter_of_cider(spoilt: int, value: float, near: bool) -> None:
     rows = of_task("coco", GOOD)
     rows[spoilt] = replace(rows[spoilt], value=value)
-    found = doubts(numbers(*GOOD, *rows), 10.0)
+    found = reliability_warnings(numbers(*GOOD, *rows), 10.0)
     assert [("less than 20 points below" in text) for text in found.working] == [True] * near
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 4])
 def test_a_control_that_was_not_run_has_a_sentence_of_its_own(missing: int) -> None:
-    found = doubts(numbers(*(old for index, old in enumerate(GOOD) if index != missing)), 10.0)
+    found = reliability_warnings(numbers(*(old for index, old in enumerate(GOOD) if index != missing)), 10.0)
     assert found
     assert found.working == ()
     assert [text.endswith(NOT_RUN) for text in found.not_run] == [True]
 
 
-def test_a_headline_that_was_not_run_is_a_doubt() -> None:
-    found = doubts(numbers(*of_task("coco", GOOD)), 10.0)
+def test_a_headline_that_was_not_run_raises_a_warning() -> None:
+    found = reliability_warnings(numbers(*of_task("coco", GOOD)), 10.0)
     assert found.working == ()
     assert len(found.not_run) == 1
 

@@ -14,7 +14,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.summary import HEADLINE, Bar, bars
 from vldistill.files import sha256_file, sha256_json
 from vldistill.params import Params
-from vldistill.report import comparable, cost, curves, doubts, gallery, origin, page, papers, results, scores, svg
+from vldistill.report import comparable, cost, curves, gallery, origin, page, papers, reliability, results, scores, svg
 from vldistill.report.cards import cards
 from vldistill.report.mad import found as found_of_mad
 from vldistill.report.mad import part
@@ -80,7 +80,7 @@ def build(params: Params, root: Path, found: Collected) -> Page:
     tones = curves.tones(arms)
     return Page(
         facts=_facts(params, root, found),
-        doubts=doubts.doubts(numbers, params.report.unreliable_margin),
+        warnings=reliability.reliability_warnings(numbers, params.report.unreliable_margin),
         banners=_banners(params, root),
         cards=cards(numbers, found.bars),
         tables=tables,
@@ -96,7 +96,7 @@ def build(params: Params, root: Path, found: Collected) -> Page:
         comparable=not comparable.differences(params, root),
         reproduced=comparable.reproduced(root),
         rendered=params.download.source == "world",
-        retained=doubts.retained(found.bars),
+        retained=reliability.retained(found.bars),
         headline_name=entity(numbers.headline),
         mad=_mad(params, root, found),
     )
@@ -121,7 +121,7 @@ def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
     made = {
         "headline": results.headline(numbers, _per_task(params)),
         "measures": results.all_measures(numbers, _per_task(params)),
-        "bars": doubts.table(found.bars),
+        "bars": reliability.table(found.bars),
         "papers": papers.table(
             [entry for entry in papers.read(root / PAPERS) if entry.method == METHOD],
             numbers,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from vldistill.evaluate.summary import MAJORITY, RETRIEVED, UNTRAINED, Bar
 from vldistill.report import results, svg
 from vldistill.report.curves import Panel
-from vldistill.report.doubts import Doubts
 from vldistill.report.gallery import Picture
 from vldistill.report.names import Measure, entity, task
 from vldistill.report.numbers import Numbers
+from vldistill.report.reliability import ReliabilityWarnings
 from vldistill.report.table import Table
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Page:
     """Everything the template shows; empty parts are left out of the page and of its navigation."""
 
     facts: dict[str, str]
-    doubts: Doubts
+    warnings: ReliabilityWarnings
     banners: Sequence[str]
     cards: Sequence[Card]
     tables: dict[str, Table]

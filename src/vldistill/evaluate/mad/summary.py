@@ -1,4 +1,4 @@
-"""What the report says about MAD: all statistics, the bars they are held against, and doubts."""
+"""What the report says about MAD: all statistics, the bars they are held against, and reliability warnings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vldistill.evaluate.mad.bars import Bar, bars
-from vldistill.evaluate.mad.doubts import doubts
+from vldistill.evaluate.mad.reliability import reliability_warnings
 from vldistill.evaluate.mad.statistics import (
     Difference,
     Draw,
@@ -31,7 +31,7 @@ class Summary:
         matched: MAD under shift against the matched baseline.
         gap: MAD's gain by the share of synonyms (percent) that the student has not seen.
         bars: the requirements, met or not.
-        doubts: sentences, each a reason not to trust the headline.
+        warnings: sentences, each a reason not to trust the headline.
     """
 
     means: list[Mean]
@@ -39,7 +39,7 @@ class Summary:
     matched: list[Matched]
     gap: dict[int, list[Difference]]
     bars: list[Bar]
-    doubts: list[str]
+    warnings: list[str]
 
 
 def summarise(
@@ -58,5 +58,5 @@ def summarise(
     compared = differences(results, tasks, draw, on_dev)
     lines = matched(results, tasks, draw)
     gap = gap_curve(results, tasks, draw)
-    asked = bars(compared, lines, gap, level=draw.level)
-    return Summary(made, compared, lines, gap, asked, doubts(compared, gap, made))
+    requirements = bars(compared, lines, gap, level=draw.level)
+    return Summary(made, compared, lines, gap, requirements, reliability_warnings(compared, gap, made))

@@ -42,7 +42,7 @@ class MadPart:
     """Everything about MAD on the page.
 
     Attributes:
-        doubts: reasons not to trust the headline.
+        warnings: reasons not to trust the headline.
         notes: what a reader must know before any number.
         verdict: the bars in one sentence.
         conditional: what the intervals are conditional on.
@@ -54,7 +54,7 @@ class MadPart:
         models: of how many cells.
     """
 
-    doubts: Sequence[str]
+    warnings: Sequence[str]
     notes: Sequence[str]
     verdict: str
     conditional: str
@@ -130,7 +130,7 @@ def build(
     ]
     galleries = gallery.galleries(params, root, found)
     return MadPart(
-        doubts=list(dict.fromkeys(summary.doubts)),  # a metric and its variant may say the same
+        warnings=list(dict.fromkeys(summary.warnings)),  # a metric and its variant may say the same
         notes=_notes(params, found),
         verdict=_verdict(found),
         conditional=conditional(params),

@@ -1,4 +1,4 @@
-"""Reasons not to trust the headline: negative controls that work or that nobody ran, a task that leaves no room."""
+"""Reasons to warn that the headline is unreliable: negative controls that work or were not run, no room for a gain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXPLAINED = {
 """Controls that may explain the gain without distillation -> what they do."""
 
 
-def doubts(
+def reliability_warnings(
     differences: Sequence[Difference], gap: Mapping[int, Sequence[Difference]], means: Sequence[Mean]
 ) -> list[str]:
     """Sentences, each a reason; none where every negative control fails as it should and no task is too easy.
