@@ -50,8 +50,16 @@ ENCODERS = ["clip", "clip_untrained"]
 IMAGE_SETS = ["cc3m", "coco", "nocaps"]
 REGION_SETS = ["flickr30k", "vcr", "vg"]
 TEXT_ENCODERS = ["clip", "bart"]
+TEXT_FEATURES = [
+    f"results/features/{encoder}/texts/manifest.json" for encoder in TEXT_ENCODERS
+]
 # The sets of the texts that a teacher has vectors of.
 TEXT_SETS = ["snli_ve", "vcr", "vqav2", "vg"]
+# The phrases that MAD's maps between student and teachers are fitted on, and the features of their images.
+PHRASES = [
+    "results/download/vg/manifest.json",
+    "results/features/clip/vg/manifest.json",
+]
 TASKS = ["coco", "nocaps", "vqav2", "okvqa", "domains", "reading", "summary"]
 # MAD's tasks: the set of the images first, then those of the records.
 MAD_TASKS = {

@@ -55,11 +55,8 @@ rule distill_mad_cells:
         data=task_data,
         splits="results/split/{task}/manifest.json",
         features=task_features,
-        phrases="results/download/vg/manifest.json",
-        phrase_features="results/features/clip/vg/manifest.json",
-        texts=expand(
-            "results/features/{encoder}/texts/manifest.json", encoder=TEXT_ENCODERS
-        ),
+        phrases=PHRASES,
+        texts=TEXT_FEATURES,
         students=expand("results/pretrain/{model}/manifest.json", model=STUDENTS),
         code=sources("distill_mad"),
     output:

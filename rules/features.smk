@@ -13,7 +13,7 @@ rule features_mad:
             "results/features/clip/{dataset}/manifest.json",
             dataset=REGION_SETS,
         ),
-        expand("results/features/{encoder}/texts/manifest.json", encoder=TEXT_ENCODERS),
+        TEXT_FEATURES,
 
 
 rule features_set:
