@@ -83,7 +83,7 @@ def test_no_gain_is_shown_by_a_narrow_interval_only(low, high, met):
     found = bars([], [], {0: [replace(one, low=low, high=high)]})[-1]
     assert (found.name, found.met) == ("gap.0", met)
     assert found.half_width == pytest.approx((high - low) / 2)
-    assert "at most 3 points" in found.asked
+    assert "at most 3 points" in found.requirement
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """The requirements on MAD, set before any test number was known.
 
 Low-shot (10 and 25 %), SNLI-VE and VCR: MAD minus baseline has its interval above zero after Holm, in domain and under
-shift. The correction runs over these declared cells, since nothing else is claimed to be a gain; under shift it lies above the matched baseline; MAD minus naive distillation has its lower limit above -1 point.
-At full data, and on VQA throughout, MAD minus baseline has its lower limit above -1 point. Where the student has seen
-all synonyms, MAD's gain must vanish: its interval holds zero, and is narrow enough to say so.
+shift. The correction runs over these declared cells, since nothing else is claimed to be a gain. Under shift MAD lies
+above the matched baseline; MAD minus naive distillation has its lower limit above -1 point. At full data, and
+on VQA throughout, MAD minus baseline has its lower limit above -1 point. Where the student has seen all synonyms,
+MAD's gain must vanish: its interval holds zero, and is narrow enough to say so.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ class Bar:
 
     Attributes:
         name: dotted name.
-        asked: the requirement in words.
+        requirement: in words.
         value, low, high: what was measured, in points, with its interval; None where it was not.
         met: whether the requirement holds; None where it was not measured.
         extrapolated: it is measured against a line beyond its points.
     """
 
     name: str
-    asked: str
+    requirement: str
     value: float | None
     low: float | None
     high: float | None
@@ -69,20 +70,22 @@ def bars(
     for task in CLAIMED:
         for fraction in LOW_SHOT:
             line = lines.get((task, fraction))
-            asked = "under shift, MAD above the line through baselines that are stopped, smoothed or have more data: "
-            asked += "lower limit above 0"
-            found.append(_bar(f"{task}.f{fraction}.matched", asked, line, line.low > 0 if line else None))
+            requirement = (
+                "under shift, MAD above the line through baselines that are stopped, smoothed or have more data: "
+                "lower limit above 0"
+            )
+            found.append(_bar(f"{task}.f{fraction}.matched", requirement, line, line.low > 0 if line else None))
     unharmed = [(task, FULL) for task in CLAIMED] + [(HARMLESS, fraction) for fraction in (*LOW_SHOT, FULL)]
     for task, fraction in unharmed:
         for shifted in (False, True) if task == HARMLESS else (False,):
             one = _find(differences, "gain", task, fraction, shifted=shifted)
-            asked = f"{_where(shifted)}, MAD minus baseline: lower limit above {MARGIN:g} point"
+            requirement = f"{_where(shifted)}, MAD minus baseline: lower limit above {MARGIN:g} point"
             name = f"{task}.f{fraction}.{_side(shifted)}.not_worse"
-            found.append(_bar(name, asked, one, one.low > MARGIN if one else None))
+            found.append(_bar(name, requirement, one, one.low > MARGIN if one else None))
     none = next((one for one in gap.get(0, ()) if one.place == GAP_PLACE), None)
-    asked = "no synonym unknown to the student, MAD minus baseline: the interval holds 0, "
-    asked += f"and half its width is at most {HALF_WIDTH:g} points"
-    found.append(_bar("gap.0", asked, none, _vanishes(none) if none else None))
+    requirement = "no synonym unknown to the student, MAD minus baseline: the interval holds 0, "
+    requirement += f"and half its width is at most {HALF_WIDTH:g} points"
+    found.append(_bar("gap.0", requirement, none, _vanishes(none) if none else None))
     return found
 
 
@@ -102,12 +105,14 @@ def _low_shot(
     for shifted in (False, True):
         start = f"{task}.f{fraction}.{_side(shifted)}"
         gain = _find(differences, "gain", task, fraction, shifted=shifted)
-        asked = f"{_where(shifted)}, MAD minus baseline: lower limit above 0 and corrected p below {1 - level:.2g}"
+        requirement = (
+            f"{_where(shifted)}, MAD minus baseline: lower limit above 0 and corrected p below {1 - level:.2g}"
+        )
         shown = gain is not None and gain.low > 0 and corrected[gain.place] < 1 - level
-        yield _bar(f"{start}.gain", asked, gain, shown if gain else None)
+        yield _bar(f"{start}.gain", requirement, gain, shown if gain else None)
         naive = _find(differences, "over_naive", task, fraction, shifted=shifted)
-        asked = f"{_where(shifted)}, MAD minus naive distillation: lower limit above {MARGIN:g} point"
-        yield _bar(f"{start}.over_naive", asked, naive, naive.low > MARGIN if naive else None)
+        requirement = f"{_where(shifted)}, MAD minus naive distillation: lower limit above {MARGIN:g} point"
+        yield _bar(f"{start}.over_naive", requirement, naive, naive.low > MARGIN if naive else None)
 
 
 def _find(
@@ -117,11 +122,11 @@ def _find(
     return next((one for one in differences if one.family == family and one.place == place), None)
 
 
-def _bar(name: str, asked: str, measured: Difference | Matched | None, met: bool | None) -> Bar:
+def _bar(name: str, requirement: str, measured: Difference | Matched | None, met: bool | None) -> Bar:
     if measured is None:
-        return Bar(name, asked, None, None, None, None)
+        return Bar(name, requirement, None, None, None, None)
     beyond = isinstance(measured, Matched) and measured.extrapolated
-    return Bar(name, asked, measured.value, measured.low, measured.high, met, beyond)
+    return Bar(name, requirement, measured.value, measured.low, measured.high, met, beyond)
 
 
 def _side(shifted: bool) -> str:

@@ -132,13 +132,13 @@ def _rationales(record: ChoiceRecord) -> tuple[list[str], int]:
     return _seen(record.rationales, [*record.question, *record.answers[label]]), cast(int, record.rationale_label)
 
 
-def _seen(choices: Sequence[Sequence[Token]], asked: Sequence[Token]) -> list[str]:
+def _seen(choices: Sequence[Sequence[Token]], context: Sequence[Token]) -> list[str]:
     """The choices as the classifier reads them.
 
     A tag is the question's own or another; the choice that shares the most words with the other ones is marked: wrong
     choices are often made from the right one.
     """
-    own = {tuple(token) for token in asked if not isinstance(token, str)}
+    own = {tuple(token) for token in context if not isinstance(token, str)}
     texts = [" ".join(_word(token, own) for token in choice) for choice in choices]
     words = [set(text.split()) for text in texts]
     shared = [sum(len(one & other) for other in words) - len(one) for one in words]

@@ -20,7 +20,7 @@ from vldistill.evaluate.score.rows import Bootstrap, Scored
 from vldistill.records import LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord
 
 Rows = Sequence[Mapping[str, Any]]
-NOT_ASKED = (0.0,) * CHOICES
+NO_RATIONALES = (0.0,) * CHOICES
 AGAIN = "Predict again: vldistill evaluate mad predict"
 
 
@@ -72,14 +72,14 @@ def _choices(
     items = [VcrItem(r.id, cast(int, r.answer_label), cast(int, r.rationale_label)) for r in records]
     answers = {key: row["scores"] for key, row in rows.items()}
     # rewritten questions are judged by their answers alone
-    asked = all("rationale_scores" in row for row in rows.values())
-    rationales = {key: row.get("rationale_scores", NOT_ASKED) for key, row in rows.items()}
+    with_rationales = all("rationale_scores" in row for row in rows.values())
+    rationales = {key: row.get("rationale_scores", NO_RATIONALES) for key, row in rows.items()}
     scores = score_vcr(items, answers, rationales, file=file)["per_item"]
-    metrics = METRICS if asked else METRICS[:1]
+    metrics = METRICS if with_rationales else METRICS[:1]
     found = {}
     for item in items:
         said, right = {"answer": int(np.argmax(answers[item.id]))}, {"answer": item.answer_label}
-        if asked:
+        if with_rationales:
             said["rationale"], right["rationale"] = int(np.argmax(rationales[item.id])), item.rationale_label
         found[item.id] = ItemScore(said, right, {metric: scores[item.id][metric] for metric in metrics})
     return found

@@ -224,21 +224,21 @@ def differences(
     base = tuned.get(BASELINE)
     # where dev chooses nothing else for both, the difference is the headline's
     pairs = [(own, base) for arm, own in tuned.items() if base and arm != BASELINE and (arm, BASELINE) != (own, base)]
-    asked: list[tuple[Family, Place, str, str, str]] = []
+    comparisons: list[tuple[Family, Place, str, str, str]] = []
     for place in places(results, tasks):
         arms = results.arms(place)
         if not is_chief(place):
-            asked.append(("more", place, METHOD_ARM, BASELINE, ""))
+            comparisons.append(("more", place, METHOD_ARM, BASELINE, ""))
             continue
-        asked.append(("gain", place, METHOD_ARM, BASELINE, ""))
-        asked.append(("over_naive", place, METHOD_ARM, NAIVE, ""))
+        comparisons.append(("gain", place, METHOD_ARM, BASELINE, ""))
+        comparisons.append(("over_naive", place, METHOD_ARM, NAIVE, ""))
         if place.subset != SHIFTED[place.task]:
-            asked.append(("blind", place, METHOD_ARM, BLIND, ""))
-        asked += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
+            comparisons.append(("blind", place, METHOD_ARM, BLIND, ""))
+        comparisons += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
         others = [arm for arm in arms if arm not in (METHOD_ARM, BASELINE, *REFERENCES) and not arm.endswith(ON_DEV)]
-        asked += [("arms", place, arm, BASELINE, "") for arm in others]
-        asked += [("on_dev", place, arm, other, "") for arm, other in pairs]
-    found = [made for one in asked if (made := _difference(results, *one, draw)) is not None]
+        comparisons += [("arms", place, arm, BASELINE, "") for arm in others]
+        comparisons += [("on_dev", place, arm, other, "") for arm, other in pairs]
+    found = [made for one in comparisons if (made := _difference(results, *one, draw)) is not None]
     corrected: dict[int, float] = {}
     for family in {made.family for made in found}:
         corrected |= holm({number: made.p for number, made in enumerate(found) if made.family == family})
@@ -279,8 +279,8 @@ def matched(results: Results, tasks: Sequence[str], draw: Draw) -> list[Matched]
     More points are those of the baseline trained on more data, on the same items and seeds, where they are there:
     without them the line would be extrapolated wherever MAD fits more than every baseline of its size.
     """
-    asked = [(task, fraction) for task in tasks for fraction in results.fractions(task)]
-    return [made for task, fraction in asked if (made := _matched(results, task, fraction, draw)) is not None]
+    pairs = [(task, fraction) for task in tasks for fraction in results.fractions(task)]
+    return [made for task, fraction in pairs if (made := _matched(results, task, fraction, draw)) is not None]
 
 
 def _matched(results: Results, task: str, fraction: int, draw: Draw) -> Matched | None:

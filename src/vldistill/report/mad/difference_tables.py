@@ -153,17 +153,17 @@ def gap(summary: Summary) -> Table:
     return Table("mad_gap", "Gain by what the student has not seen, points", columns, rows, ("where",), (note,))
 
 
-def bars(asked: Sequence[Bar]) -> Table:
+def bars(requirements: Sequence[Bar]) -> Table:
     """The requirements, met or not."""
     rows = []
-    for bar in asked:
+    for bar in requirements:
         task, _, fraction = bar.name.partition(".f")
         place = f"{names.task(task)}, {fraction.partition('.')[0]} %" if fraction else "SNLI-VE, 10 %"
         said = "not measured" if bar.met is None else "met" if bar.met else "not met"
         rows.append(
             {
                 "where": Cell(place, title=bar.name),
-                "asked": Cell(bar.asked.replace(" -", " \u2212")),
+                "asked": Cell(bar.requirement.replace(" -", " \u2212")),
                 "value": Cell(number=bar.value, signed=True),
                 "low": Cell(number=bar.low, signed=True),
                 "high": Cell(number=bar.high, signed=True),
