@@ -19,7 +19,7 @@ from vldistill.distill.mad.losses import (
     task_loss,
 )
 from vldistill.models.student import StudentStates
-from vldistill.params.mad import Confidence
+from vldistill.params.mad_parts import Confidence
 
 ONE, OTHER = torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[0.0, 5.0], [0.0, 1.0]])
 

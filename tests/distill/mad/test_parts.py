@@ -22,7 +22,7 @@ from vldistill.distill.mad.projections import places_of, ridge
 from vldistill.distill.mad.targets import Picks, Vectors, content_words, of_parts, pick
 from vldistill.distill.mad.visual_inputs import StoredRegions
 from vldistill.models.student.tokens import learn_vocabulary
-from vldistill.params.mad import Adaptation, TeacherHead
+from vldistill.params.mad_parts import Adaptation, TeacherHead
 from vldistill.records import ChoiceRecord, EntailmentRecord, QuestionRecord
 from vldistill.split import low_shot_name
 

@@ -22,7 +22,7 @@ from vldistill.distill.mad.inputs import Inputs
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import Table, changed
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, Vectors
-from vldistill.params.mad import Adaptation
+from vldistill.params.mad_parts import Adaptation
 from vldistill.records import LABELS
 
 ENTAILED, CONTRADICTED = LABELS.index("entailment"), LABELS.index("contradiction")

@@ -16,7 +16,7 @@ from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import AT_ONCE, Table, changed
 from vldistill.distill.mad.losses import target_probability, task_loss
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
-from vldistill.params.mad import TeacherHead
+from vldistill.params.mad_parts import TeacherHead
 from vldistill.records import LABELS
 from vldistill.split.lists import order
 

@@ -12,7 +12,8 @@ from vldistill.code_version import code_version
 from vldistill.files import read_json
 from vldistill.models.region_folders import folder_of, identity
 from vldistill.params import Params
-from vldistill.params.mad import Adaptation, MadOptions
+from vldistill.params.mad import MadOptions
+from vldistill.params.mad_parts import Adaptation
 from vldistill.provenance import libraries
 
 STAGE = "distill_mad"

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from vldistill.models.student import StudentStates
 from vldistill.models.student.heads import soft_target_loss
-from vldistill.params.mad import Confidence
+from vldistill.params.mad_parts import Confidence
 
 
 def task_loss(scores: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:

@@ -40,7 +40,7 @@ from vldistill.features.sentences import bare, untagged
 from vldistill.features.store import Store
 from vldistill.models.student import Student, StudentStates
 from vldistill.params.mad import MadOptions
-from vldistill.params.mad import Projections as Options
+from vldistill.params.mad_parts import Projections as Options
 from vldistill.records import PhraseRecord, RegionsRecord
 
 AT_ONCE = 256
