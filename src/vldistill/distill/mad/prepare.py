@@ -64,7 +64,7 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
         constant: the weights of the variant `equal_mean`.
 
     Raises:
-        InputError: as `run_mad_cell`.
+        InputError: as `cell.run_mad_cell`.
     """
     options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
     sources = open_sources(inputs(params, root, cell), region_files(params, root, RECORDS[cell.task][1]))

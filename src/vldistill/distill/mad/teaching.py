@@ -64,7 +64,7 @@ def teach(
     Args:
         items, seen: the training subset, and what the student sees of it.
         sources: the stores.
-        maps: of `fitted_maps`.
+        maps: of `prepare.fitted_maps`.
         options: the arm's.
         model: for the width of its states.
         seed: of random picks, folds and shuffling.
