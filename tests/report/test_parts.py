@@ -301,13 +301,13 @@ def test_gallery_takes_the_first_of_the_draw_right_or_wrong(made: Path) -> None:
     keys = [f"coco_{index:04d}.png" for index in range(40)]
     assert [p.key for p in shown] == sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())[:5]
     assert all(p.pixelated and p.source.startswith("data:image/png;base64,") for p in shown)
-    assert all(len(p.asked) == 1 for p in shown)
+    assert all(len(p.questions) == 1 for p in shown)
 
 
 def test_failures_are_failures_in_the_order_of_the_draw(made: Path) -> None:
     shown = gallery.failures(made, "all-s0", "test", 4, 224)
     assert len(shown) == 4
-    assert all(p.asked[0].score == 0 and p.asked[0].answer != p.asked[0].truth for p in shown)
+    assert all(p.questions[0].score == 0 and p.questions[0].answer != p.questions[0].truth for p in shown)
     draw = [hashlib.sha256(f"q{int(p.key[5:9])}".encode()).hexdigest() for p in shown]
     assert draw == sorted(draw)
 

@@ -187,8 +187,12 @@ def _galleries(params: Params, root: Path) -> dict[str, list[gallery.Picture]]:
 
 def _gallery_sentence(galleries: dict[str, list[gallery.Picture]]) -> str:
     shown = galleries.get("The first images of the draw", [])
-    right, asked = gallery.right_and_asked(shown)
-    score = f" The model scores {right:.1f} of {asked} on the questions shown below the first images." if asked else ""
+    right, answered = gallery.right_and_answered(shown)
+    score = (
+        f" The model scores {right:.1f} of {answered} on the questions shown below the first images."
+        if answered
+        else ""
+    )
     return (
         "Not picked by hand: the first images in the order of the sha256 of their key, right or wrong; then the first "
         "questions answered wrongly, in the order of the sha256 of their id. "
