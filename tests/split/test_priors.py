@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vldistill.split.priors import Asked, deal, draw, majority
+from vldistill.split.priors import TypedQuestion, deal, draw, majority
 
 pairs = st.tuples(st.sampled_from(["is", "how many", "what"]), st.sampled_from("abcdef"))
 pools = st.lists(pairs, max_size=120).map(
-    lambda drawn: [Asked(str(number), kind, answer) for number, (kind, answer) in enumerate(drawn)]
+    lambda drawn: [TypedQuestion(str(number), kind, answer) for number, (kind, answer) in enumerate(drawn)]
 )
 
 
@@ -55,7 +55,7 @@ def typical(count, seed):
         "what color": (["red", "blue", "white", "black", "green"], [0.3, 0.25, 0.2, 0.15, 0.1]),
     }
     return [
-        Asked(f"{seed}-{number}", kind, rng.choices(*kinds[kind])[0])
+        TypedQuestion(f"{seed}-{number}", kind, rng.choices(*kinds[kind])[0])
         for number, kind in enumerate(rng.choices(list(kinds), [0.4, 0.2, 0.4], k=count))
     ]
 
@@ -88,5 +88,5 @@ def test_a_prior_learned_in_training_helps_in_domain_and_hurts_under_shift():
 
 
 def test_a_type_of_one_answer_has_no_prior_to_change():
-    items = [Asked(str(number), "what", "a") for number in range(9)]
+    items = [TypedQuestion(str(number), "what", "a") for number in range(9)]
     assert draw(items, deal(items, 0), 0.85, 0) == []

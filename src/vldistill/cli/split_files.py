@@ -14,7 +14,7 @@ from vldistill.records.types import LABELS
 from vldistill.records.vcr import read_record
 from vldistill.split.hypothesis import hard
 from vldistill.split.lists import carve, id_list, listed, some
-from vldistill.split.priors import Asked, deal, draw, majority
+from vldistill.split.priors import TypedQuestion, deal, draw, majority
 from vldistill.split.pronouns import Rule, rewrite
 
 LISTS = ("questions", "annotations", "images")
@@ -71,7 +71,7 @@ def changed_priors(
         InputError: a broken file, or questions and annotations that do not match.
     """
     image_of = unit_table(records_of(questions, ("questions",)), "question_id", "image_id")
-    asked: dict[str, Asked] = {}
+    typed: dict[str, TypedQuestion] = {}
     for row in records_of(annotations, ("annotations",)):
         name = _name(row, "question_id")
         if name not in image_of:
@@ -79,11 +79,11 @@ def changed_priors(
         answers = [answer.get("answer", str) for answer in row.rows("answers")]
         if not answers:
             raise row.error("empty list", "answers")
-        asked[name] = Asked(name, row.text("question_type"), majority(answers))
-    if len(asked) < len(image_of):
-        missing = next(name for name in image_of if name not in asked)
+        typed[name] = TypedQuestion(name, row.text("question_type"), majority(answers))
+    if len(typed) < len(image_of):
+        missing = next(name for name in image_of if name not in typed)
         raise InputError("has no annotation for a question", file=annotations, record=missing, action="Check the files")
-    train, test = ([asked[name] for name in part] for part in carve(image_of, test_share, seed))
+    train, test = ([typed[name] for name in part] for part in carve(image_of, test_share, seed))
     sides = deal(train, seed)
     drawn = {
         "cp-train": draw(train, sides, prior_share, seed),

@@ -40,7 +40,7 @@ from vldistill.records import (
     write_records,
 )
 from vldistill.split.lists import carve, id_list, listed, low_shot, some
-from vldistill.split.priors import Asked, deal, draw, majority
+from vldistill.split.priors import TypedQuestion, deal, draw, majority
 from vldistill.split.pronouns import RULES, rewrite
 
 MAD_TASKS = {"snli_ve": "snli_ve", "vcr": "vcr", "vqa": "vqav2"}
@@ -202,8 +202,8 @@ def _changed_priors(
 ) -> dict[str, Units]:
     share, seed = params.split.mad.prior_share, params.split.seed
     image_of = {record.id: record.image for record in records}
-    asked = {record.id: Asked(record.id, record.question_type, majority(record.answers)) for record in records}
-    items = {part: [asked[identity] for identity in ids] for part, ids in parts.items()}
+    typed = {record.id: TypedQuestion(record.id, record.question_type, majority(record.answers)) for record in records}
+    items = {part: [typed[identity] for identity in ids] for part, ids in parts.items()}
     sides = deal(items["train"], seed)
     wanted = {
         "cp-train": ("train", share),

@@ -21,7 +21,7 @@ Sides = Mapping[tuple[str, str], bool]
 
 
 @dataclass(frozen=True)
-class Asked:
+class TypedQuestion:
     """A question as far as its prior goes: its id, its type, and the answer most annotators gave."""
 
     id: str
@@ -35,7 +35,7 @@ def majority(answers: Sequence[str]) -> str:
     return min(counts, key=lambda answer: (-counts[answer], answer))
 
 
-def deal(items: Iterable[Asked], seed: int) -> dict[tuple[str, str], bool]:
+def deal(items: Iterable[TypedQuestion], seed: int) -> dict[tuple[str, str], bool]:
     """Deal the answers of each question type to the two sides, frequent ones first, each to the lighter side.
 
     Which side a type's most frequent answer falls on, and equal weights, are settled by hash.
@@ -51,7 +51,7 @@ def deal(items: Iterable[Asked], seed: int) -> dict[tuple[str, str], bool]:
     return sides
 
 
-def draw(items: Iterable[Asked], sides: Sides, share: float, seed: int) -> list[str]:
+def draw(items: Iterable[TypedQuestion], sides: Sides, share: float, seed: int) -> list[str]:
     """Take as many items as possible such that ``share`` of each question type's are of side A.
 
     Args:
