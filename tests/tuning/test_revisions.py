@@ -35,6 +35,9 @@ stages:
     cmd: python make.py results/evaluate/mad/score/scores-vcr.jsonl
     deps: [results/distill/mad/vcr]
     outs: [results/evaluate/mad/score/scores-vcr.jsonl]
+  score_of_a_task_that_was_not_run:
+    cmd: exit 1
+    outs: [results/evaluate/mad/score/scores-vqa.jsonl, results/distill/mad/vqa]
 """
 PARAMS = """
 distill: {mad: {sweep: {trial: 1, tasks: [vcr]}}}
@@ -68,10 +71,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "dvc init --quiet",
         "git add --all",
         "git commit -qm start",
-        "dvc repro --quiet",
+        "dvc repro --quiet score",
         "git add --all",
         "git commit -qm first",
-        "dvc exp run --quiet --temp --name second --set-param distill.mad.sweep.trial=2",
+        "dvc exp run --quiet --temp --name second --set-param distill.mad.sweep.trial=2 score",
         "dvc exp run --quiet --temp --name half --set-param distill.mad.sweep.trial=3 distill",
     ):
         call(root, command)

@@ -93,6 +93,8 @@ def test_choices_become_arms_that_params_accept(folders: dict[str, Path]) -> Non
     assert tuned["baseline_dev_tuned"].training.learning_rate == 0.00025
     assert (tuned["mad"].weight, tuned["mad_dev_tuned"].weight) == (3.0, 10.0)
     assert (tuned["nkd"].target, tuned["nkd"].confidence.kind) == ("cls", "constant")
+    shared = {"of": "nkd", "over": {"confidence": {"kind": "constant"}}}
+    assert to_yaml({"nkd": shared, "nkd_dev_tuned": shared}).count("constant") == 2, "no reference between arms"
     # a trial goes over the settings that were chosen: the sweep can be repeated
     again = mad(**{**found, "sweep": {**found["sweep"], "trial": 7}}).options_of("mad", "vcr", 10).training
     assert (again.learning_rate, again.embedding_rate) == (0.001, 20.0)

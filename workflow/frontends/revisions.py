@@ -88,24 +88,19 @@ def _export(repo: Any, revision: str, target: Path, find: Callable[[Any, str], l
 
 
 def _score_files(repo: Any, revision: str) -> list[str]:
-    """The items and the tidy rows of every method."""
-    files = repo.dvcfs
-    folders = [f"{EVALUATED}/{method}/{SCORES}" for method in _names(files, EVALUATED)]
-    return [
-        f"{folder}/{name}"
-        for folder in folders
-        for name in _names(files, folder)
-        if name == "items" or fnmatch(name, "scores*.jsonl")
-    ]
+    """The items of every task and the tidy rows of every method."""
+    folders = [f"{EVALUATED}/{method}/{SCORES}" for method in _names(repo, EVALUATED)]
+    rows = [f"{folder}/{name}" for folder in folders for name in _names(repo, folder) if fnmatch(name, "scores*.jsonl")]
+    return rows + [f"{folder}/items/{task}" for folder in folders for task in _names(repo, f"{folder}/items")]
 
 
 def _trial_files(repo: Any, revision: str) -> list[str]:
     """What the models of MAD say of themselves, and its tidy rows."""
     _refuse_stale(repo, revision)
     files, rows = repo.dvcfs, f"{EVALUATED}/mad/{SCORES}"
-    found = [f"{rows}/{name}" for name in _names(files, rows) if fnmatch(name, "scores*.jsonl")]
-    tasks = [f"{MODELS}/{task}" for task in _names(files, MODELS)]
-    configs = [f"{task}/{cell}/config.json" for task in tasks for cell in _names(files, task)]
+    found = [f"{rows}/{name}" for name in _names(repo, rows) if fnmatch(name, "scores*.jsonl")]
+    tasks = [f"{MODELS}/{task}" for task in _names(repo, MODELS)]
+    configs = [f"{task}/{cell}/config.json" for task in tasks for cell in _names(repo, task)]
     return found + [path for path in configs if files.isfile(path)]
 
 
@@ -127,6 +122,13 @@ def _refuse_stale(repo: Any, revision: str) -> None:
                 )
 
 
-def _names(files: Any, folder: str) -> list[str]:
-    """The names in a folder, none where it is not there."""
-    return sorted(Path(path).name for path in files.ls(folder, detail=False)) if files.isdir(folder) else []
+def _names(repo: Any, folder: str) -> list[str]:
+    """The names in a folder, none where it is not there; without outputs that dvc.yaml names and nobody made yet."""
+    made = [out.def_path for out in repo.index.outs if out.hash_info]
+    paths = repo.dvcfs.ls(folder, detail=False) if repo.dvcfs.isdir(folder) else []
+    return sorted(Path(path).name for path in paths if any(_overlap(path, out) for out in made))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same, or one lies in the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

@@ -115,9 +115,17 @@ def choices(trials: Trials, mad: Mad) -> dict[str, Any]:
     return {"distill": {"mad": {"arms": arms, "extra": {"dev_tuned": grid}, "sweep": {"on_dev": on_dev}}}}
 
 
+class _WrittenOut(yaml.SafeDumper):
+    """Writes equal parts each time they stand there: a reference to another arm would not bear being edited."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def to_yaml(tree: Mapping[str, Any]) -> str:
     """The tree as it stands in params.yaml."""
-    return yaml.safe_dump(dict(tree), sort_keys=False, default_flow_style=None, width=110)
+    made: str = yaml.dump(dict(tree), Dumper=_WrittenOut, sort_keys=False, default_flow_style=None, width=110)
+    return made
 
 
 def write(file: Path, parts: Sequence[str]) -> None:
