@@ -11,6 +11,10 @@ from vldistill.errors import InputError
 from vldistill.params import Params, parse
 
 
+FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}}
+"""What goes with a list of arms of one's own."""
+
+
 def mad(**changes: Any) -> Any:
     return parse({"distill": {"mad": changes}}).distill.mad
 
@@ -21,8 +25,7 @@ def test_fraction_goes_over_task_and_task_over_arm() -> None:
         per_task={"vcr": {"weight": 2.0, "training": {"batch_size": 16}}},
         per_fraction={100: {"training": {"steps": 50}}},
         arms={"mad": {}, "mine": {"training": {"steps": 70}, "distance": "l1"}},
-        active=["mad"],
-        extra={},
+        **FEW,
     )
     plain = options.options_of("mad", "snli_ve", 10)
     assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 32, 300)
@@ -44,8 +47,8 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
             if (one[name][field] != other[name][field] if field else one[name] != other[name])
         }
 
-    assert changed("nkd_trainable", "nkd") == {"projections.kind"}
-    assert changed("ts", "nkd") == {"target"} and changed("cw", "nkd") == {"confidence.kind"}
+    assert changed("nkd_trainable", "nkd_alike") == {"projections.kind"}
+    assert changed("ts", "nkd_alike") == {"target"} and changed("cw", "nkd_alike") == {"confidence.kind"}
     assert changed("mad", "ts") == {"confidence.kind"} and changed("mad", "cw") == {"target"}
     assert changed("mad_af", "mad") == {"adapt.steps"}
     assert changed("random_token", "ts") == changed("argmin_token", "ts") == {"target"}
@@ -55,12 +58,14 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("projected_input", "baseline") == {"projected_input"}
     assert changed("stopped_25", "baseline") == {"trained"}
     assert changed("smoothed", "baseline") == {"label_smoothing"}
+    # settings that were tuned
+    assert changed("nkd_alike", "nkd") == changed("undistilled", "baseline") == {"training.learning_rate"}
     assert changed("mad_gap25", "mad") == changed("baseline_gap25", "baseline") == {"student"}
 
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 18 * 3 + 3 * 2 * 2 * 3 + 2 * 2 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
@@ -101,6 +106,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         dropout=0.3,
         arms={"baseline": {"weight": 0.0, "training": {"embedding_rate": 5.0}}, "nkd": {"weight": 9.0}, "mad": {}},
         extra={},
+        sweep={"on_dev": {}},
     ).distill.mad
     found = {arm: options.options_of(arm, "vcr", 10) for arm in ("baseline", "nkd", "mad")}
     assert {(each.training.learning_rate, each.training.embedding_rate) for each in found.values()} == {(0.0005, 20.0)}
@@ -116,7 +122,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arms": {"mad": {"wheight": 1.0}}, "extra": {}, "active": ["mad"]}, r"arms\.mad\.wheight.*weight"),
+        ({"arms": {"mad": {"wheight": 1.0}}, **FEW}, r"arms\.mad\.wheight.*weight"),
         ({"per_task": {"vcr": {"target": "word"}}}, r"per_task\.vcr\.target"),
         ({"per_fraction": {"10": {"trainin": {}}}}, r"per_fraction\.10\.trainin: .*nearest is training"),
         ({"active": ["madd"]}, r"no arm called 'madd'; the nearest is mad"),
@@ -125,7 +131,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"confidence": {"equal_to": "constant_weight"}}, r"constant_weight has no weights of its own"),
         (
             {"arms": {"mad": {"confidence": {"kind": "equal_mean", "equal_to": "plain"}}, "plain": {"weight": 0.0}}}
-            | {"active": ["mad"], "extra": {}},
+            | FEW,
             r"arms\.mad\.confidence\.equal_to: plain has no weights of its own",
         ),
         (
@@ -134,7 +140,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ),
         (
             {"arms": {"mad": {"confidence": {"kind": "equal_mean"}}, "cw": {"teachers": {"clip_image": 0.0}}}}
-            | {"active": ["mad"], "extra": {}},
+            | FEW,
             r"equal_to: cw has other teachers \(clip_text, language_model\)",
         ),
         ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),

@@ -85,12 +85,17 @@ class MadOptions(Section):
         return max(1, round(self.trained * self.training.steps))
 
 
+ON_DEV = "_dev_tuned"
+"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
 NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
-ALONE: dict[str, Any] = {"weight": 0.0, "training": {"embedding_rate": 1.0}}
+ALONE: dict[str, Any] = {"weight": 0.0, "training": {"learning_rate": 0.00025}}
 ARMS: dict[str, dict[str, Any]] = {
+    # learning rates are those that docs/tuning.md finds; MAD's stand in `training`
     "baseline": ALONE,
-    "nkd": NAIVE,
+    "nkd": {**NAIVE, "training": {"learning_rate": 0.001}},
     "mad": {},
+    # what one part of MAD adds is held against naive distillation with MAD's own settings
+    "nkd_alike": NAIVE,
     "nkd_trainable": {**NAIVE, "projections": {"kind": "trainable"}},
     "ts": {"confidence": {"kind": "constant"}},
     "cw": {"target": "cls"},
@@ -99,7 +104,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
     "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
     "shuffled_targets": {"shuffle_targets": True},
-    # the baseline has settings of its own, by which it is better; this is what distillation itself is held against
+    # and distillation itself against this
     "undistilled": {"weight": 0.0},
     "embeddings_init": {**ALONE, "embeddings": "teacher"},
     "projected_input": {**ALONE, "projected_input": True},
@@ -108,18 +113,19 @@ ARMS: dict[str, dict[str, Any]] = {
     "smoothed": {**ALONE, "label_smoothing": 0.2},
     **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
     **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+    "baseline" + ON_DEV: {"weight": 0.0},
+    "nkd" + ON_DEV: NAIVE,
 }
 ACTIVE = list(ARMS)[:3]
 MATCHED = ["stopped_25", "stopped_50", "smoothed"]
 """The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
-PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED)]
+DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED)]
 PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
     "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
 }
 PER_FRACTION: dict[str, dict[str, Any]] = {"25": {"training": {"steps": 600}}, "100": {"training": {"steps": 2400}}}
-ON_DEV = "_dev_tuned"
-"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
 
 
 class Grid(Section):
@@ -179,9 +185,9 @@ class Sweep(Section):
         0.25, gt=0, lt=1, description="`tuning.holdout` of a trial: what is trained on the rest is judged on it."
     )
     on_dev: dict[str, str] = Field(
-        default_factory=dict,
+        default_factory=lambda: {arm: arm + ON_DEV if arm + ON_DEV in ARMS else arm for arm in ACTIVE},
         description="Arm -> the arm with the settings that dev would choose: `ARM_dev_tuned`, or the arm itself where "
-        "dev chooses the same. The report shows them in a column of their own.",
+        "dev chooses the same; empty where no sweep was run. The report shows them in a column of their own.",
     )
 
     @model_validator(mode="after")
@@ -197,6 +203,11 @@ class Sweep(Section):
                 )
             numbers[one.learning_rate, one.embedding_rate] = number
         return self
+
+    @property
+    def dev_choices(self) -> dict[str, str]:
+        """`on_dev` of the arms that a sweep was run for."""
+        return {arm: tuned for arm, tuned in self.on_dev.items() if tuned}
 
     def over(self, weight: float) -> dict[str, Any]:
         """What the trial lays over an arm of weight ``weight``, which stays where it is 0; nothing without a trial."""
@@ -236,9 +247,10 @@ class Mad(MadOptions):
         default_factory=lambda: {
             "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
             "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
+            "dev_tuned": Grid(arms=[*DEV_TUNED], tasks=["snli_ve", "vcr"], fractions=[10]),
         },
         description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
-        "controls, `matched` are baselines brought to MAD's accuracy.",
+        "controls, `matched` are baselines brought to MAD's accuracy, `dev_tuned` have the settings that dev chooses.",
     )
     sweep: Sweep = Field(default_factory=Sweep, description="Tuning.")
     seeds: dict[str, int] = Field(default_factory=dict, description="Number of seeds of an arm.")
@@ -261,7 +273,7 @@ class Mad(MadOptions):
             check_run(grid.arms, f"extra.{name}.arms", {})
         if self.sweep.trial:
             check_run(self.sweep.arms, "sweep.arms", {})
-        for arm, tuned in self.sweep.on_dev.items():
+        for arm, tuned in self.sweep.dev_choices.items():
             self._check_on_dev(arm, tuned)
         for arm in self.arms:
             check_name(arm)

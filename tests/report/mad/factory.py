@@ -34,7 +34,8 @@ SHIFT = {"hard": -0.12, "singular": -0.08, "plural": -0.11, "shift": -0.15}
 GROWTH = {10: 0.0, 25: 0.07, 100: 0.15}
 GRID = {"baseline": 0.58, "nkd": 0.60, "mad": 0.66, "majority": 0.34, "blind": 0.45, "teacher": 0.7}
 EXTRA = {
-    "ts": 0.64, "cw": 0.61, "nkd_trainable": 0.59, "mad_af": 0.66, "random_token": 0.62, "argmin_token": 0.57,
+    "ts": 0.64, "cw": 0.61, "nkd_alike": 0.6, "nkd_trainable": 0.59, "mad_af": 0.66, "random_token": 0.62,
+    "argmin_token": 0.57,
     "constant_weight": 0.61, "shuffled_targets": 0.55, "undistilled": 0.57, "embeddings_init": 0.6,
     "projected_input": 0.61, "stopped_25": 0.47, "stopped_50": 0.53, "smoothed": 0.57,
     "baseline_gap0": 0.7, "mad_gap0": 0.7,

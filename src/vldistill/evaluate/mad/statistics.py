@@ -19,6 +19,7 @@ from vldistill.params.mad import ON_DEV
 from vldistill.stats import RESAMPLES, Shift, above_line, holm, paired_difference, seed_interval, uneven_difference
 
 BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"
+NAIVE_ALIKE = "nkd_alike"  # naive distillation with MAD's learning rates
 IN_DOMAIN = {"snli_ve": "test", "vcr": "test", "vqa": "iid"}
 DEV = "dev"  # scored instead of all others where something is tuned
 SHIFTED = {"snli_ve": "hard", "vcr": "rules", "vqa": "shift"}
@@ -48,8 +49,8 @@ GAPS = {
 }
 """Percent of the synonyms that the student has not seen -> MAD and baseline on a student of that kind."""
 EFFECTS = (
-    ("ts", NAIVE, "choosing tokens instead of [CLS]"),
-    ("cw", NAIVE, "weighting by confidence"),
+    ("ts", NAIVE_ALIKE, "choosing tokens instead of [CLS]"),
+    ("cw", NAIVE_ALIKE, "weighting by confidence"),
     (METHOD_ARM, "cw", "choosing tokens instead of [CLS], on top of weights by confidence"),
     (METHOD_ARM, "ts", "weighting by confidence, on top of chosen tokens"),
     ("ts", "random_token", "choosing the best token instead of any"),
@@ -60,7 +61,7 @@ EFFECTS = (
     (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
     (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
     (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
-    (NAIVE, "nkd_trainable", "projections fitted before instead of trained along"),
+    (NAIVE_ALIKE, "nkd_trainable", "projections fitted before instead of trained along"),
 )
 """Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with constant
 weights is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against MAD."""

@@ -53,7 +53,7 @@ def read(params: Params, root: Path) -> Found | None:
     options = params.evaluate.mad
     results = read_results(root, tasks)
     draw = Draw(options.resamples, options.level)
-    summary = summarise(results, tasks, draw, params.distill.mad.sweep.on_dev)
+    summary = summarise(results, tasks, draw, params.distill.mad.sweep.dev_choices)
     return Found(tasks, absent, [cell for cell in cells if cell.task in tasks], results, summary)
 
 

@@ -29,6 +29,7 @@ ARMS = {
     "baseline": "fine-tuning (baseline)",
     "nkd": "naive distillation",
     "mad": "MAD",
+    "nkd_alike": "naive, MAD\u2019s learning rates",
     "nkd_trainable": "naive, trainable projections",
     "ts": "chosen tokens only (TS)",
     "cw": "weights by confidence only (CW)",

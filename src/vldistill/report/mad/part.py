@@ -104,7 +104,7 @@ def build(
         InputError: a cell has no weights, or what an example is made of is missing or broken.
     """
     summary, level = found.summary, params.evaluate.mad.level
-    on_dev = params.distill.mad.sweep.on_dev
+    on_dev = params.distill.mad.sweep.dev_choices
     made = [
         difference_tables.bars(summary.bars),
         difference_tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
