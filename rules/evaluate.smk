@@ -160,6 +160,6 @@ rule evaluate_mad_score:
         mem_mb=scaled(2000, 16000),
         runtime=scaled(60, 240),
     params:
-        read=narrow("evaluate.mad"),
+        read=narrow("evaluate.mad", "distill.mad.vqa_priors"),
     shell:
         "vldistill evaluate mad score {wildcards.task} > {log} 2>&1"

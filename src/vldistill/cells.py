@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vldistill.params import Params
-from vldistill.params.mad import TASKS, Task
+from vldistill.params.mad import TASKS, Priors, Task
 
 METHOD = "vlkd"
 """VLKD's name in keys, scores and the papers' numbers."""
@@ -54,10 +54,10 @@ class MadCell:
         """The folder name of the cell's results, below the task's."""
         return f"{self.arm}-f{self.fraction}-s{self.seed}"
 
-    @property
-    def subset(self) -> str:
-        """The name of its training subset among the task's lists; VQA's are those with changed answer priors."""
-        return f"{'cp-train' if self.task == 'vqa' else 'train'}-{self.fraction}-s{self.seed}"
+    def subset(self, priors: Priors) -> str:
+        """The name of its training subset among the task's lists; ``priors`` tells which ones of VQA are used."""
+        part = "cp-train" if self.task == "vqa" and priors == "changed" else "train"
+        return f"{part}-{self.fraction}-s{self.seed}"
 
 
 def mad_cells(params: Params, task: str | None = None) -> list[MadCell]:

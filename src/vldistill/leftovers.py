@@ -88,7 +88,7 @@ def _of_mad(params: Params, root: Path) -> set[Path]:
 
     found: set[Path] = set()
     for task in TASKS:
-        if MadData(root, task, params.evaluate.mad.split).absent:
+        if MadData(params, root, task).absent:
             continue
         for cell in mad_cells(params, task):
             partner = key.partner_of(params, cell)

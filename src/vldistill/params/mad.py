@@ -17,6 +17,7 @@ from vldistill.params.training import Training
 
 Task = Literal["snli_ve", "vcr", "vqa"]
 TASKS: tuple[Task, ...] = ("snli_ve", "vcr", "vqa")
+Priors = Literal["changed", "official"]
 StudentName = Literal["student", "student_gap0", "student_gap25", "student_gap50"]
 Target = Literal["cls", "selected", "both", "random", "argmin"]
 SELECTIONS: tuple[Target, ...] = ("selected", "both")
@@ -242,6 +243,11 @@ class Mad(MadOptions):
     fractions: list[Percent] = Field(
         default_factory=lambda: [10, 25, 100],
         description="And these training subsets, in percent; `split.mad` makes them.",
+    )
+    vqa_priors: Priors = Field(
+        "changed",
+        description="Lists of VQA: `changed` trains and tests on a re-split by answer priors, in domain and under "
+        "shift; `official` on VQA v2's own train and val, where nothing is shifted.",
     )
     extra: dict[str, Grid] = Field(
         default_factory=lambda: {

@@ -142,7 +142,7 @@ def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str
     params = write_params(root, teachers={"language_model": 1.0})
     one = cell(arm, task)
     before = run_mad_cell(params, root, one).path
-    spoil(root, task, set(read_json(subset_file(root, one))["ids"]))
+    spoil(root, task, set(read_json(subset_file(params, root, one))["ids"]))
     after = run_mad_cell(params, root, one).path
     assert before != after, "nothing was changed"
     for name in ("head.safetensors", "student/model.safetensors"):
@@ -195,7 +195,7 @@ def test_items_of_unreadable_images_are_left_out_and_counted(root: Path) -> None
     params = write_params(root)
     allowing = params.features.model_copy(update={"max_invalid": 0.5})
     params = params.model_copy(update={"features": allowing})
-    chosen = set(read_json(subset_file(root, cell()))["ids"])
+    chosen = set(read_json(subset_file(params, root, cell()))["ids"])
     image_of = {record.id: record.image for record in read_entailments(layout.download(root, "snli_ve"))}
     broken = sorted(image_of[each] for each in chosen)[0]
     break_image(layout.download(root, "flickr30k"), broken)

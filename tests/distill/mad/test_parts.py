@@ -250,5 +250,6 @@ def test_holdout_takes_whole_groups() -> None:
 
 
 def test_names_of_subsets_are_those_of_the_split_stage() -> None:
-    assert MadCell("vcr", 10, "mad", 2).subset == low_shot_name(10, 2)
-    assert MadCell("vqa", 25, "mad", 0).subset == low_shot_name(25, 0, "cp-train")
+    assert MadCell("vcr", 10, "mad", 2).subset("changed") == low_shot_name(10, 2)
+    assert MadCell("vqa", 25, "mad", 0).subset("changed") == low_shot_name(25, 0, "cp-train")
+    assert MadCell("vqa", 25, "mad", 0).subset("official") == low_shot_name(25, 0)

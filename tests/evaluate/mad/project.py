@@ -97,7 +97,7 @@ def publish_models(root: Path, params: Params, task: Task, texts: Sequence[str],
         vocabulary=len(vocabulary), region_width=WIDTH, width=16, layers=1, heads=2, feedforward=16, positions=64,
         types=4, dropout=0.1, pre_norm=True, init_std=0.3,
     )  # fmt: skip
-    data = MadData(root, task, "test")
+    data = MadData(params, root, task)
 
     def build(folder: Path) -> None:
         for number, cell in enumerate(mad_cells(params, task)):
@@ -114,5 +114,6 @@ def publish_models(root: Path, params: Params, task: Task, texts: Sequence[str],
 def answers_of(data: MadData, cell: MadCell) -> list[str]:
     """What a cell's logits stand for."""
     if data.task == "vqa":
-        return sorted({answer for record in data.named(cell.subset) for answer in record.answers})
+        subset = data.named(cell.subset(data.params.distill.mad.vqa_priors))
+        return sorted({answer for record in subset for answer in record.answers})
     return list(LABELS) if data.task == "snli_ve" else []

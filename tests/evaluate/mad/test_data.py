@@ -7,16 +7,22 @@ from pathlib import Path
 import pytest
 
 from vldistill.evaluate.mad.data import MadData, subsets
+from vldistill.params import Params
 from vldistill.split.pronouns import RULES
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("limit", [0, 1, 12, 40])
-def test_rewritten_items_and_their_original_wording_are_the_same_under_a_limit(mad_project: Path, limit: int) -> None:
-    data = MadData(mad_project, "vcr", "test", limit)
-    found = {one.name: [record.id for record in data.subset(one)] for one in subsets("vcr", "test", 20, 0)}
-    whole = MadData(mad_project, "vcr", "test")
+def test_rewritten_items_and_their_original_wording_are_the_same_under_a_limit(
+    mad_project: Path, mad_params: Params, limit: int
+) -> None:
+    tree = mad_params.model_dump()
+    tree["evaluate"]["mad"]["max_items"] = limit
+    limited = Params.model_validate(tree)
+    data = MadData(limited, mad_project, "vcr")
+    found = {one.name: [record.id for record in data.subset(one)] for one in subsets(limited, "vcr", 20, 0)}
+    whole = MadData(mad_params, mad_project, "vcr")
     assert found["test"] == [record.id for record in whole.sets["test"]][: limit or None]
     for rule in RULES:
         assert found[rule] == found[f"{rule}_original"] == [record.id for record in data.sets[rule]]

@@ -48,7 +48,7 @@ def test_every_cell_predicts_every_item_of_every_set(
     index = read_json(mad_predicted / task / "index.json")
     cells = [cell.name for cell in mad_cells(mad_params, task)]
     assert [entry["cell"] for entry in index] == [*cells, "teacher-f20-s0", "teacher-f20-s1"]
-    data = MadData(mad_project, task, "test")
+    data = MadData(mad_params, mad_project, task)
     for name, records in data.sets.items():
         for entry in index:
             rows = list(read_jsonl(mad_predicted / task / name / f"{entry['cell']}.jsonl"))
@@ -75,10 +75,12 @@ def test_answers_have_the_official_results_format(mad_predicted: Path) -> None:
         assert all(0 <= row["score"] <= 1 for row in said)
 
 
-def test_the_leaderboard_file_is_of_the_cell_that_is_named(mad_predicted: Path, mad_project: Path) -> None:
+def test_the_leaderboard_file_is_of_the_cell_that_is_named(
+    mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
     with open(mad_predicted / "vcr/leaderboard.csv", encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    records = MadData(mad_project, "vcr", "test").named("unlabelled")
+    records = MadData(mad_params, mad_project, "vcr").named("unlabelled")
     assert [row["annot_id"] for row in rows] == [record.id for record in records]
     for row in rows:
         answers, *rationales = (tuple(float(row[f"{group}_{at}"]) for at in range(CHOICES)) for group in GROUPS)
@@ -123,7 +125,7 @@ def test_the_batch_size_changes_nothing(
     evaluate.mad_predict_batch(small, mad_project, task, 0)
     job = jobs.batch_jobs(small, task, 0)[0]
     run = look_up(jobs.STAGE, jobs.key(job, small, mad_project), mad_project)
-    for name in MadData(mad_project, task, "test").sets:
+    for name in MadData(mad_params, mad_project, task).sets:
         before = list(read_jsonl(mad_predicted / task / name / f"{job.cell.name}.jsonl"))
         after = list(read_jsonl(run.path / f"{name}.jsonl"))
         for one, other in zip(before, after, strict=True):
@@ -206,9 +208,9 @@ def test_items_of_an_unreadable_image_are_left_out_and_counted(
     task: Any, images: str, mad_project: Path, mad_params: Params, tmp_path: Path
 ) -> None:
     root = Path(shutil.copytree(mad_project, tmp_path / "project", ignore=shutil.ignore_patterns("scratch")))
-    whole = MadData(root, task, "test")
+    whole = MadData(mad_params, root, task)
     image = whole.sets["test"][0].image
-    trained = whole.named(mad_cells(mad_params, task)[0].subset)[0].image
+    trained = whole.named(mad_cells(mad_params, task)[0].subset("changed"))[0].image
     kinds = {"region": (REGIONS, WIDTH), "region_pooled": (REGIONS, DIM)}
     keys = list(read_regions(layout.download(root, images)))
     publish_store(root, images, "images", kinds, keys, [image, trained])
@@ -220,7 +222,7 @@ def test_items_of_an_unreadable_image_are_left_out_and_counted(
     assert read_manifest(predicted)["meta"]["unreadable"] == [image]
     assert read_manifest(scored)["meta"]["unreadable"] == 1
     index = {entry["cell"]: entry for entry in read_json(predicted / "index.json")}
-    for subset in subsets(task, "test", 20, 0):
+    for subset in subsets(mad_params, task, 20, 0):
         left = [record.id for record in whole.subset(subset) if record.image != image]
         for arm in ("mad", "teacher", "majority"):
             items = list(read_jsonl(scored / subset.name / f"{arm}-f20-s0.jsonl"))

@@ -33,8 +33,8 @@ def test_every_cell_and_reference_is_scored_on_every_subset(
     verify(mad_scored / task)
     names = {cell.name for cell in mad_cells(mad_params, task)}
     names |= {f"{arm}-f20-s{seed}" for arm in REFERENCES for seed in range(2)}
-    data = MadData(mad_project, task, "test")
-    for subset in subsets(task, "test", 20, 0):
+    data = MadData(mad_params, mad_project, task)
+    for subset in subsets(mad_params, task, 20, 0):
         assert {path.stem for path in (mad_scored / task / subset.name).glob("*.jsonl")} == names
         items = list(read_jsonl(mad_scored / task / subset.name / "mad-f20-s0.jsonl"))
         assert [item["id"] for item in items] == [record.id for record in data.subset(subset)]

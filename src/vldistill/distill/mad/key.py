@@ -26,9 +26,10 @@ OWN_OPTION = {"ratio": "most", "constant": "value"}
 """Kinds of confidence weights that have an option of their own."""
 
 
-def record_set(root: str | Path, task: str) -> str:
-    """The data set of a task's records: VQA's are those of the published re-split, where it is there."""
-    if task == "vqa" and absence(layout.download(root, PUBLISHED_PRIORS)) is None:
+def record_set(params: Params, root: str | Path, task: str) -> str:
+    """The data set of a task's records: with changed priors VQA's are the published re-split's, where it is there."""
+    changed = task == "vqa" and params.distill.mad.vqa_priors == "changed"
+    if changed and absence(layout.download(root, PUBLISHED_PRIORS)) is None:
         return PUBLISHED_PRIORS
     return RECORDS[task][0]
 
@@ -39,7 +40,7 @@ def inputs(params: Params, root: str | Path, cell: MadCell) -> dict[str, Path]:
     images = RECORDS[cell.task][1]
     found = {
         "student": layout.pretrain(root, options.student),
-        "records": layout.download(root, record_set(root, cell.task)),
+        "records": layout.download(root, record_set(params, root, cell.task)),
         "images": layout.download(root, images),
         "features": layout.features(root, CLIP, images),
     }
@@ -91,7 +92,7 @@ def cell_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
     key = {
         "method": MAD,
         "task": cell.task,
-        "subset": read_json(subset_file(root, cell))["sha256"],
+        "subset": read_json(subset_file(params, root, cell))["sha256"],
         "whole": cell.fraction == 100,
         "options": read_options(options, cell.task),
         "seed": cell.seed,
@@ -142,9 +143,9 @@ def partner_of(params: Params, cell: MadCell) -> MadCell | None:
     return MadCell(cell.task, cell.fraction, options.confidence.equal_to, cell.seed)
 
 
-def subset_file(root: str | Path, cell: MadCell) -> Path:
+def subset_file(params: Params, root: str | Path, cell: MadCell) -> Path:
     """The id list of the cell's training subset."""
-    return layout.split(root, cell.task, cell.subset)
+    return layout.split(root, cell.task, cell.subset(params.distill.mad.vqa_priors))
 
 
 def maps_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
     torch.set_num_threads(params.compute.threads)
     student = _student(sources.paths["student"], cell)
     maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
-    records, ids = sources.paths["records"], subset_file(root, cell)
+    records, ids = sources.paths["records"], subset_file(params, root, cell)
     unreadable = sources.pictures.features.invalid
     subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as, unreadable)
     seen = make_inputs(subset.train, student, sources.pictures)

@@ -52,7 +52,7 @@ def mad_predict_batch(
     moment = None if deadline is None else time.monotonic() + deadline
     jobs.check(params)
     wanted = jobs.batch_jobs(params, task, batch)
-    if reason := MadData(root, task, params.evaluate.mad.split).absent:
+    if reason := MadData(params, root, task).absent:
         print(f"skipped {task}: {reason}", flush=True)
         wanted = []
     keys = {job: jobs.key(job, params, root) for job in wanted}
@@ -76,7 +76,7 @@ def mad_predict_gather(params: Params, root: str | Path, task: Task) -> Path:
     root, options = Path(root), params.evaluate.mad
     target = layout.predict_mad(root, task)
     with recorded(layout.run_record(target)) as record:
-        if reason := MadData(root, task, options.split).absent:
+        if reason := MadData(params, root, task).absent:
             return publish_absent(target, reason)
         finished = []
         for job in jobs.all_jobs(params, task):

@@ -22,6 +22,7 @@ from vldistill import layout
 from vldistill.artifact import absence
 from vldistill.distill.mad.key import record_set
 from vldistill.evaluate.data import listed
+from vldistill.params import Params
 from vldistill.params.mad import Task
 from vldistill.records import (
     ChoiceRecord,
@@ -43,7 +44,6 @@ READERS: dict[str, Callable[[Path], Sequence[MadRecord]]] = {
 MAJORITY, BLIND, TEACHER = REFERENCES = ("majority", "blind", "teacher")
 """What stands beside the arms: the most frequent answer, a classifier without the image, the teacher's head alone."""
 DECIMALS = 6  # of predicted scores: below that they depend on the machine
-CHANGED_PRIORS = "vqa"  # its lists are those with changed answer priors
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,17 @@ class Subset:
     list: str
 
 
-def subsets(task: str, split: str, fraction: int, seed: int) -> list[Subset]:
-    """The subsets a cell is scored on; on dev there is no shifted one."""
-    if split == "dev":
-        return [Subset("dev", "dev", "cp-dev" if task == CHANGED_PRIORS else "dev")]
+def subsets(params: Params, task: str, fraction: int, seed: int) -> list[Subset]:
+    """The subsets a cell is scored on; none is shifted on dev, nor for VQA with its official priors."""
+    changed = task == "vqa" and params.distill.mad.vqa_priors == "changed"
+    if params.evaluate.mad.split == "dev":
+        return [Subset("dev", "dev", "cp-dev" if changed else "dev")]
     if task == "snli_ve":
         return [Subset("test", "test", "test"), Subset("hard", "test", low_shot_name(fraction, seed, "hard"))]
-    if task == "vqa":
+    if changed:
         return [Subset("iid", "iid", "cp-iid"), Subset("shift", "shift", "cp-shift")]
+    if task == "vqa":
+        return [Subset("iid", "iid", "test")]
     rules = [
         Subset(name, of, rule_name(rule)) for rule in RULES for name, of in ((rule, rule), (f"{rule}_original", "test"))
     ]
@@ -77,25 +80,24 @@ def group_of(record: MadRecord) -> str:
 class MadData:
     """The records of one task, each read once.
 
+    At most ``evaluate.mad.max_items`` of each set are taken. VCR's rewritten sets are those of the limited test set, so
+    that a shifted number and the one of the original wording are of the same items.
+
     Args:
+        params: the experiment.
         root: project root.
         task: snli_ve, vcr or vqa.
-        split: ``test`` or ``dev``.
-        limit: at most this many items of each set; 0 = all. VCR's rewritten sets are those of the limited test set,
-            so that a shifted number and the one of the original wording are of the same items.
         unreadable: keys of images that could not be read: the sets go without their items.
     """
 
-    def __init__(
-        self, root: str | Path, task: Task, split: str, limit: int = 0, unreadable: Collection[str] = ()
-    ) -> None:
-        self.root, self.task, self.split, self.limit = Path(root), task, split, limit
+    def __init__(self, params: Params, root: str | Path, task: Task, unreadable: Collection[str] = ()) -> None:
+        self.params, self.root, self.task = params, Path(root), task
         self.unreadable = frozenset(unreadable)
 
     @property
     def folder(self) -> Path:
         """The artifact of the task's records."""
-        return layout.download(self.root, record_set(self.root, self.task))
+        return layout.download(self.root, record_set(self.params, self.root, self.task))
 
     @property
     def absent(self) -> str | None:
@@ -121,7 +123,7 @@ class MadData:
     def _sets(self) -> tuple[dict[str, list[Any]], list[str]]:
         found: dict[str, list[Any]] = {}
         left_out = set()
-        for subset in subsets(self.task, self.split, 0, 0):
+        for subset in subsets(self.params, self.task, 0, 0):
             if subset.name != subset.of:
                 continue
             path = self._list(subset.list)
@@ -130,7 +132,7 @@ class MadData:
                 rewritten = listed(read_choices(path.with_suffix("")), path)
                 found[subset.of] = [record for record in rewritten if record.id in originals]
                 continue
-            named = listed(self.records, path, limit=self.limit)
+            named = listed(self.records, path, limit=self.params.evaluate.mad.max_items)
             found[subset.of] = [record for record in named if record.image not in self.unreadable]
             left_out |= {record.image for record in named} & self.unreadable
         return found, sorted(left_out)

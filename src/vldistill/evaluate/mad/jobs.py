@@ -132,16 +132,16 @@ def _read_by_head(params: Params, cell: MadCell) -> dict[str, Any]:
 
 
 def _inputs(job: Job, params: Params, root: Path, task: str) -> dict[str, Any]:
-    split, images = params.evaluate.mad.split, RECORDS[task][1]
-    lists = {subset.list for subset in subsets(task, split, 0, 0) if subset.of == subset.name}
+    images = RECORDS[task][1]
+    lists = {subset.list for subset in subsets(params, task, 0, 0) if subset.of == subset.name}
     found: dict[str, Any] = {
-        "records": identity(layout.download(root, record_set(root, task))),
+        "records": identity(layout.download(root, record_set(params, root, task))),
         "images": identity(layout.download(root, images)),
         "features": identity(layout.features(root, CLIP, images)),
         "lists": {name: list_identity(root, task, name) for name in sorted(lists)},
     }
     if job.cell.arm == TEACHER:
-        found["training"] = list_identity(root, task, job.cell.subset)
+        found["training"] = list_identity(root, task, job.cell.subset(params.distill.mad.vqa_priors))
     else:
         again = f"vldistill distill mad {task}"
         found["model"] = model_identity(layout.distill_mad(root, task), job.cell.name, again)
@@ -149,7 +149,7 @@ def _inputs(job: Job, params: Params, root: Path, task: str) -> dict[str, Any]:
         found["texts"] = identity(layout.features(root, CLIP, layout.TEXTS))
     if job.leaderboard:
         found["unlabelled"] = list_identity(root, task, UNLABELLED)
-    if task == BOARD_TASK and split == "test":
+    if task == "vcr" and params.evaluate.mad.split == "test":
         # the list of a rule does not tell how its items were rewritten
         found["rewritten"] = [identity(layout.split(root, task, rule_name(rule)).with_suffix("")) for rule in RULES]
     return found

@@ -16,7 +16,7 @@ from vldistill.device import check_device
 from vldistill.distill.mad.data import pictures_of, store_of
 from vldistill.distill.mad.inputs import Inputs, make_inputs
 from vldistill.distill.mad.items import ANSWERS
-from vldistill.distill.mad.key import CLIP, RECORDS, region_files
+from vldistill.distill.mad.key import CLIP, RECORDS, region_files, subset_file
 from vldistill.distill.mad.scores import item_scores
 from vldistill.distill.mad.targets import of_teacher, teacher_vectors
 from vldistill.evaluate.ids import official_id
@@ -70,7 +70,7 @@ class Predictor:
         self.params, self.root, self.task = params, root, task
         self.options = params.evaluate.mad
         unreadable = self._store(self._images).invalid
-        self.data = MadData(root, task, self.options.split, self.options.max_items, unreadable)
+        self.data = MadData(params, root, task, unreadable)
         self._eval_items: dict[Kind, EvalItems] = {}
         self._inputs: dict[tuple[Kind, str], Inputs] = {}
 
@@ -117,7 +117,7 @@ class Predictor:
 
     def teacher(self, cell: MadCell) -> tuple[EvalItems, Tensor, list[str]]:
         """What is evaluated, the scores of the teacher's head of the cell's subset, and what they stand for."""
-        subset = layout.split(self.root, self.task, cell.subset)
+        subset = subset_file(self.params, self.root, cell)
         stores = (self._store(name) for name in (self._images, layout.TEXTS))
         tagged_as = self.params.features.tagged_as
         return teacher_scores(self.data, subset, cell, jobs.head_options(self.params, cell), tagged_as, *stores)

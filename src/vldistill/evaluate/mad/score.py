@@ -60,7 +60,7 @@ def mad_score(params: Params, root: str | Path, task: Task) -> Path:
                 action=AGAIN,
             )
         unreadable = manifest["meta"]["unreadable"]
-        data = MadData(root, task, options.split, options.max_items, unreadable)
+        data = MadData(params, root, task, unreadable)
         found = list(_score_all(params, root, data))
         facts = {"split": options.split, "unreadable": len(unreadable)}
         publish(target, lambda folder: _fill(folder, found), facts)
@@ -79,7 +79,7 @@ def _score_all(params: Params, root: Path, data: MadData) -> Iterator[tuple[str,
     bootstrap = Bootstrap(options.resamples, options.level)
     chosen: dict[tuple[str, str], list[Any]] = {}
     for one in _predicted(params, root, data):
-        for subset in subsets(data.task, options.split, one.entry["fraction"], one.entry["seed"]):
+        for subset in subsets(params, data.task, one.entry["fraction"], one.entry["seed"]):
             if (subset.of, subset.list) not in chosen:
                 chosen[subset.of, subset.list] = data.subset(subset)
             records = chosen[subset.of, subset.list]
@@ -107,7 +107,8 @@ def _predicted(params: Params, root: Path, data: MadData) -> Iterator[_Predicted
     for fraction, seed in subsets_trained if options.references else ():
         for arm in WITHOUT_IMAGE:
             cell = MadCell(data.task, fraction, arm, seed)
-            rows = reference_rows(arm, data.task, data.named(cell.subset), data.sets, most=options.blind_items)
+            training = data.named(cell.subset(params.distill.mad.vqa_priors))
+            rows = reference_rows(arm, data.task, training, data.sets, most=options.blind_items)
             sets = {name: score_set(data.task, data.sets[name], rows[name]) for name in rows}
             yield _Predicted(_entry(options.split, asdict(cell)), cell.name, sets)
 

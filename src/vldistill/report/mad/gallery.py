@@ -133,7 +133,7 @@ class _ExampleMaker:
     """Makes the examples of one task."""
 
     def __init__(self, params: Params, root: Path, cell: MadCell) -> None:
-        self.root, self.cell, self.task = root, cell, cell.task
+        self.params, self.root, self.cell, self.task = params, root, cell, cell.task
         self.images = RECORDS[cell.task][1]
         self.width, self.tagged_as = params.report.image_width, params.features.tagged_as
         options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
@@ -181,7 +181,7 @@ class _ExampleMaker:
 
     @property
     def _records(self) -> Path:
-        return layout.download(self.root, record_set(self.root, self.task))
+        return layout.download(self.root, record_set(self.params, self.root, self.task))
 
     def _chances(self, arm: str, scored: Mapping[str, Any], ids: Sequence[str]) -> dict[str, float]:
         """What an arm gave the right answer of each item; {} where predictions do not tell (VQA) or are not there."""

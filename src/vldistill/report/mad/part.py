@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vldistill.evaluate.mad.statistics import METHOD_ARM
 from vldistill.params import Params
+from vldistill.params.mad import Priors
 from vldistill.report.cost import Run
 from vldistill.report.mad import charts, difference_tables, gallery, names, origin, score_tables
 from vldistill.report.mad.found import Found, few_of
@@ -152,8 +153,17 @@ def conditional(params: Params) -> str:
     )
 
 
+PRIORS: dict[Priors, str] = {
+    "changed": "is re-split by answer priors: no number of it is one of the official split",
+    "official": "is split as published: nothing of it is measured under shift",
+}
+"""What `distill.mad.vqa_priors` makes of VQA v2."""
+
+
 def _notes(params: Params, found: Found) -> list[str]:
     notes = [f"{names.task(task)} was not evaluated: {reason}." for task, reason in found.absent.items()]
+    if "vqa" in found.tasks:
+        notes.append(f"{names.task('vqa')} {PRIORS[params.distill.mad.vqa_priors]}.")
     if params.evaluate.mad.split != "test":
         notes.append(f"MAD was evaluated on {params.evaluate.mad.split}, which tuning looks at: no test numbers.")
     if hidden := gallery.withheld(params, found.tasks):
