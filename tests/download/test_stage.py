@@ -1,5 +1,6 @@
 """The stage as a whole: artifacts whose bytes depend on the parameters only."""
 
+import json
 import os
 import shutil
 import signal
@@ -197,25 +198,28 @@ def test_unknown_set(params, tmp_path):
         run(params, tmp_path, "imagenet")
 
 
-def test_files_of_the_registry_go_through_the_same_readers(params, tmp_path, monkeypatch):
-    """Files a user supplies, in the layout of unpacked archives, give the records that rendering gave."""
-    rendered = {name: run(params, tmp_path / "world", name) for name in ("coco", "vqav2")}
+PLACES = {
+    "coco": {
+        "train2014": "train2014/train2014",
+        "val2014": "val2014/val2014",
+        "annotations": "annotations_trainval2014/annotations",
+        "dataset_coco.json": "caption_datasets/dataset_coco.json",
+    },
+    "vqav2": {
+        "v2_OpenEnded_mscoco_train2014_questions.json": "v2_Questions_Train_mscoco",
+        "v2_OpenEnded_mscoco_val2014_questions.json": "v2_Questions_Val_mscoco",
+        "v2_OpenEnded_mscoco_test2015_questions.json": "v2_Questions_Test_mscoco",
+        "v2_mscoco_train2014_annotations.json": "v2_Annotations_Train_mscoco",
+        "v2_mscoco_val2014_annotations.json": "v2_Annotations_Val_mscoco",
+    },
+}
+
+
+@pytest.fixture
+def unpacked(params, tmp_path, monkeypatch):
+    """COCO and VQA v2 in the layout of unpacked archives below a folder, and an experiment that reads them there."""
     data = tmp_path / "data"
-    places = {
-        "coco": {
-            "train2014": "train2014/train2014",
-            "val2014": "val2014/val2014",
-            "annotations": "annotations_trainval2014/annotations",
-            "dataset_coco.json": "caption_datasets/dataset_coco.json",
-        },
-        "vqav2": {
-            "v2_OpenEnded_mscoco_train2014_questions.json": "v2_Questions_Train_mscoco",
-            "v2_OpenEnded_mscoco_val2014_questions.json": "v2_Questions_Val_mscoco",
-            "v2_mscoco_train2014_annotations.json": "v2_Annotations_Train_mscoco",
-            "v2_mscoco_val2014_annotations.json": "v2_Annotations_Val_mscoco",
-        },
-    }
-    for name, moves in places.items():
+    for name, moves in PLACES.items():
         source = official(params, tmp_path / "world", name)
         for path, target in moves.items():
             (data / name / target).parent.mkdir(parents=True, exist_ok=True)
@@ -229,10 +233,45 @@ def test_files_of_the_registry_go_through_the_same_readers(params, tmp_path, mon
     from vldistill.download import registry
 
     monkeypatch.setattr(registry, "materialise", lambda name, root: data / name)
-    real = params.model_copy(update={"download": Download(source="registry", gated_remote="gated")})
-    for name, folder in rendered.items():
-        got = run(real, tmp_path / "real", name)
-        assert read_manifest(got)["files"] == read_manifest(folder)["files"]
+    monkeypatch.setattr(registry, "supplied", lambda name, root: (data / name).is_dir())
+    return data, params.model_copy(update={"download": Download(source="registry", gated_remote="gated")})
+
+
+def test_files_of_the_registry_go_through_the_same_readers(params, tmp_path, unpacked):
+    """Files a user supplies give the records that rendering gave."""
+    _, real = unpacked
+    for name in PLACES:
+        rendered, got = run(params, tmp_path / "world", name), run(real, tmp_path / "real", name)
+        assert read_manifest(got)["files"] == read_manifest(rendered)["files"]
+
+
+def test_images_of_unlabelled_questions_are_used_where_somebody_brought_them(tmp_path, unpacked):
+    data, real = unpacked
+    file = data / "vqav2/v2_Questions_Test_mscoco/v2_OpenEnded_mscoco_test2015_questions.json"
+    document = read_json(file)
+    for number, question in enumerate(document["questions"]):
+        question["image_id"] = 555_555 + number
+    file.write_text(json.dumps(document))
+    asked, key = len(document["questions"]), "COCO_test2015_000000555555.jpg"
+
+    def counts():
+        meta = read_manifest(run(real, tmp_path, "vqav2"))["meta"]
+        return meta["unlabelled"], meta["unlabelled_without_image"]
+
+    assert counts() == (0, asked), "left out and counted, no error"
+    without = {record.id for record in read_captions(run(real, tmp_path, "coco"))}
+    (data / "coco_test2015/test2015").mkdir(parents=True)
+    shutil.copy(next((data / "coco/val2014").rglob("*.jpg")), data / "coco_test2015/test2015" / key)
+    assert counts() == (1, asked - 1)
+    coco = run(real, tmp_path, "coco")
+    (more,) = (record for record in read_captions(coco) if record.id not in without)
+    assert (more.image, more.captions, more.split) == (key, [], "unlabelled")
+    place = read_regions(coco)[key]
+    assert (place.boxes, place.names) == ([], []) and place.width > 0 and place.height > 0
+    with open_images(coco) as images:
+        assert images.read(key).size == (place.width, place.height)
+    (question,) = (r for r in read_questions(layout.download(tmp_path, "vqav2")) if r.split == "unlabelled")
+    assert question.image == key
 
 
 def test_params_of_the_defaults_are_the_miniature():

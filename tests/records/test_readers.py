@@ -14,6 +14,7 @@ from vldistill.records import (
     CaptionRecord,
     ChoiceRecord,
     PhraseRecord,
+    QuestionRecord,
     TextRecord,
     cc3m,
     coco,
@@ -24,6 +25,7 @@ from vldistill.records import (
     read_questions,
     read_regions,
     read_texts,
+    vqa,
     write_records,
     write_regions,
 )
@@ -63,7 +65,7 @@ def test_questions_lead_to_images_that_exist(files, name, image_set):
     records = converted(files, name).records
     assert {record.image_set for record in records} == {image_set}
     assert {record.image for record in records} <= set(converted(files, image_set).images)
-    assert all(len(record.answers) == 10 for record in records)
+    assert all(len(record.answers) == 10 for record in records if record.split != "unlabelled")
     assert len({record.id for record in records}) == len(records)
 
 
@@ -79,6 +81,31 @@ def test_dev_questions_are_on_other_images_than_test_questions(files):
         records = converted(files, name).records
         images = {split: {r.image for r in records if r.split == split} for split in ("dev", "test")}
         assert images["dev"] and images["test"] and not images["dev"] & images["test"]
+
+
+def test_questions_without_public_answers_are_kept_where_their_image_is(files, tmp_path):
+    made = converted(files, "vqav2")
+    kept = [record for record in made.records if record.split == "unlabelled"]
+    assert kept and made.counts == {"unlabelled": len(kept), "unlabelled_without_image": 0}
+    assert {(tuple(record.answers), record.answer_type, record.question_type) for record in kept} == {((), "", "")}
+    path = files / "vqav2" / vqa.VQAV2_UNLABELLED
+    document = read_json(path)
+    document["questions"][0]["image_id"] = 999
+    path.write_text(json.dumps(document))
+    again = converted(files, "vqav2")
+    assert again.counts == {"unlabelled": len(kept) - 1, "unlabelled_without_image": 1}
+    write_records(tmp_path, again.records)
+    assert read_questions(tmp_path) == list(again.records)
+
+
+def test_only_an_unlabelled_record_may_lack_its_answers(tmp_path):
+    lacking = QuestionRecord("1", "a.jpg", "coco", "what is it?", [], "other", "what", "test")
+    write_records(tmp_path, [lacking])
+    with pytest.raises(InputError, match="field answers: empty list"):
+        read_questions(tmp_path)
+    write_records(tmp_path, [CaptionRecord("1", "a.jpg", [], "train")])
+    with pytest.raises(InputError, match="field captions: empty list"):
+        read_captions(tmp_path)
 
 
 def test_okvqa_has_each_annotator_twice(files):

@@ -83,7 +83,14 @@ def questions(images=120, seed=0):
     return made
 
 
-RECORDS = {"snli_ve": entailments(), "vcr": choices(), "vqa": questions()}
+def unlabelled_questions(images=6):
+    """Questions without answers, on images of their own."""
+    rows = [(str(9000 + number), f"test{number}.jpg") for number in range(images)]
+    return [QuestionRecord(key, image, "coco", "?", [], "", "", "unlabelled") for key, image in rows]
+
+
+ANSWERED = questions()
+RECORDS = {"snli_ve": entailments(), "vcr": choices(), "vqa": [*ANSWERED, *unlabelled_questions()]}
 MAKE = {"snli_ve": entailment_lists, "vcr": choice_lists, "vqa": question_lists}
 
 
@@ -153,7 +160,7 @@ def test_changed_priors_keep_images_apart_and_reverse_the_prior():
         assert not trained & units("vqa", lists, name)
         assert set(lists[name]["ids"]) <= set(lists["test"]["ids"]) and len(lists[name]["ids"]) > 80
     assert set(lists["cp-dev"]["ids"]) <= set(lists["dev"]["ids"])
-    answer_of = {record.id: record.answers[0] for record in RECORDS["vqa"]}
+    answer_of = {record.id: record.answers[0] for record in ANSWERED}
 
     def share(name):
         given = [answer_of[identity] for identity in lists[name]["ids"]]
@@ -169,7 +176,7 @@ def test_published_lists_of_changed_priors_are_taken_where_they_are(project):
         QuestionRecord(
             **{**{name: getattr(r, name) for name in r.__slots__}, "split": "train" if number % 3 else "test"}
         )
-        for number, r in enumerate(RECORDS["vqa"])
+        for number, r in enumerate(ANSWERED)
     ]
     publish(layout.download(project, "vqa_cp"), lambda folder: write_records(folder, published))
     made = {path.stem: set(read_json(path)["ids"]) for path in mad_splits(params(), project, "vqa")}
@@ -177,6 +184,18 @@ def test_published_lists_of_changed_priors_are_taken_where_they_are(project):
     train = [made[name] for name in (low_shot_name(100, 0, "cp-train"), "cp-dev", "cp-iid")]
     assert set().union(*train) == {record.id for record in published if record.split == "train"}
     assert sum(map(len, train)) == len(set().union(*train)) and all(train)
+    assert made["unlabelled"] == {record.id for record in unlabelled_questions()}, "those of VQA v2"
+
+
+@pytest.mark.parametrize("task", ["vcr", "vqa"])
+def test_no_unlabelled_item_is_on_a_list_that_is_trained_on_or_scored(project, task):
+    lists = {path.stem: set(read_json(path)["ids"]) for path in mad_splits(params(), project, task)}
+    unlabelled = {record.id for record in RECORDS[task] if record.split == "unlabelled"}
+    assert lists.pop("unlabelled") == unlabelled != set()
+    assert not unlabelled & set().union(*lists.values())
+    if task == "vqa":
+        run(Params(), project, "vqav2")
+        assert not [n for n in ("dev", "test") if unlabelled & set(read_json(layout.split(project, "vqav2", n))["ids"])]
 
 
 def test_rewritten_items_stand_beside_their_list(project):

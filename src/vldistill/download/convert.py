@@ -48,13 +48,19 @@ class Converted:
     synsets: Mapping[str, str] = field(default_factory=dict)
 
 
-def convert(dataset: str, folder_of: Callable[[str], Path], least_found: float) -> Converted:
+def convert(
+    dataset: str,
+    folder_of: Callable[[str], Path],
+    least_found: float,
+    test_images: Callable[[], Path | None] = lambda: None,
+) -> Converted:
     """Read a data set's official files.
 
     Args:
         dataset: one of `SETS`.
         folder_of: gives the folder with the official files of a set; questions ask for the folder of their images too.
         least_found: as `cc3m.read`.
+        test_images: gives the folder with COCO's test2015 images, None where there is none; of coco and vqav2 only.
 
     Raises:
         InputError: a broken or missing file; names file, record and field.
@@ -62,6 +68,10 @@ def convert(dataset: str, folder_of: Callable[[str], Path], least_found: float) 
     if dataset not in SETS:
         raise InputError(f"no data set called {dataset!r}", action=f"Known: {', '.join(SETS)}")
     folder = folder_of(dataset)
+    if dataset == "coco":
+        return _coco(folder, test_images())
+    if dataset == "vqav2":
+        return _vqav2(folder, coco.image_names(folder_of("coco")), test_images())
     if dataset in _IMAGES:
         return _IMAGES[dataset](folder)
     if dataset in _TEXTS:
@@ -79,12 +89,21 @@ def convert(dataset: str, folder_of: Callable[[str], Path], least_found: float) 
     return Converted(_QUESTIONS[dataset](folder, coco.image_names(folder_of("coco"))))
 
 
-def _coco(folder: Path) -> Converted:
+def _coco(folder: Path, test: Path | None) -> Converted:
     records, images = coco.read(folder)
+    more = coco.test_images(test) if test else {}
+    unlabelled, whole = coco.unlabelled(more)
     if not coco.has_regions(folder):
-        return Converted(records, images)
+        return Converted([*records, *unlabelled], images | more)
     regions, counts = coco.read_regions(folder, images)
-    return Converted(records, images, counts, regions)
+    return Converted([*records, *unlabelled], images | more, counts, [*regions, *whole])
+
+
+def _vqav2(folder: Path, images: Mapping[int, str], test: Path | None) -> Converted:
+    asked = vqa.read(folder, vqa.VQAV2, "coco", images)
+    known = {**images, **(coco.test_image_names(test) if test else {})}
+    unlabelled, counts = vqa.read_unlabelled(folder, vqa.VQAV2_UNLABELLED, "coco", known)
+    return Converted([*asked, *unlabelled], counts=counts)
 
 
 def _flickr30k(folder: Path) -> Converted:
@@ -102,9 +121,8 @@ def _vg(folder: Path) -> Converted:
     return Converted(records, images, counts, regions, synsets.read_official(folder))
 
 
-# sets with images of their own; texts; questions on COCO's images
+# other sets with images of their own; texts; other questions on COCO's images
 _IMAGES: dict[str, Callable[[Path], Converted]] = {
-    "coco": _coco,
     "nocaps": lambda folder: Converted(*nocaps.read(folder)),
     "flickr30k": _flickr30k,
     "vcr": _vcr,
@@ -116,7 +134,6 @@ _TEXTS: dict[str, Callable[[Path], Sequence[Record]]] = {
     "summary": text.read_summary,
 }
 _QUESTIONS: dict[str, Callable[[Path, Mapping[int, str]], Sequence[Record]]] = {
-    "vqav2": lambda folder, images: vqa.read(folder, vqa.VQAV2, "coco", images),
     "okvqa": okvqa.read,
     "vqa_cp": vqa_cp.read,
 }

@@ -188,9 +188,10 @@ def materialise(name: str, root: str | Path = ".") -> Path:
 
 
 def supplied(name: str, root: str | Path = ".") -> bool:
-    """Whether any file of a set is in its folder, or in the one that ``$VLDISTILL_DATA_NAME`` names."""
+    """Whether any file of a set is, packed or not, in its folder or in the one that ``$VLDISTILL_DATA_NAME`` names."""
     folders = [folder for folder in (layout.data_root(root) / name, supplied_folder(name)) if folder]
-    return any((folder / source.file).exists() for source in sources_of(name, root) for folder in folders)
+    names = {each for source in sources_of(name, root) for each in (source.file, *source.names)}
+    return any((folder / each).exists() for folder in folders for each in names)
 
 
 def supplied_folder(name: str) -> Path | None:

@@ -21,6 +21,10 @@ RESPLIT = "vqa_cp"
 """A re-split of VQA v2 as published; stage `split` makes one of its own where there is none."""
 
 
+TEST_IMAGES = "coco_test2015"
+"""COCO images that only VQA v2's questions without public answers are about: 13 GB, used where they are brought."""
+
+
 def absent(params: Params, root: str | Path, dataset: str) -> str | None:
     """Why there is no ``dataset`` in this experiment; None where there must be one.
 
@@ -64,6 +68,13 @@ def official(params: Params, root: str | Path, dataset: str) -> Path:
     return materialise(dataset, Path(root))
 
 
+def _test_images(params: Params, root: str | Path) -> Path | None:
+    from vldistill.download.registry import materialise, supplied
+
+    there = params.download.source != "world" and supplied(TEST_IMAGES, root)
+    return materialise(TEST_IMAGES, root) if there else None
+
+
 def run(params: Params, root: str | Path, dataset: str) -> Path:
     """Make ``results/download/DATASET``: ``records.jsonl``, for images of its own ``images.zip`` and ``regions.jsonl``.
 
@@ -80,7 +91,12 @@ def run(params: Params, root: str | Path, dataset: str) -> Path:
         if reason := absent(params, root, dataset):
             return publish_absent(target, reason)
         # the folder of another set is asked for when that set's images are spoken of
-        made = convert(dataset, lambda name: official(params, root, name), params.download.least_found)
+        made = convert(
+            dataset,
+            lambda name: official(params, root, name),
+            params.download.least_found,
+            lambda: _test_images(params, root),
+        )
 
         def build(folder: Path) -> None:
             if made.records:

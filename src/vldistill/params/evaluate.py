@@ -173,8 +173,8 @@ class EvaluateMad(Section):
     )
     leaderboard: str = Field(
         "",
-        description="Cell whose choices are also written as VCR's leaderboard file, e.g. `mad-f100-s0`: on the "
-        "official test part, which has no public labels. Empty: none.",
+        description="Cell, e.g. `mad-f100-s0`, that also answers the official test parts of VCR and VQA v2, which have "
+        "no public labels: `leaderboard.csv` and `leaderboard.json` among its predictions (docs/data.md). Empty: none.",
     )
     references: bool = Field(
         True,

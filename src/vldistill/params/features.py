@@ -28,10 +28,11 @@ class Features(Section):
         "the crops. Patch tokens take 0.3 to 0.5 MB an image at full scale. The untrained encoder has no regions: it "
         "teaches no student.",
     )
-    splits: dict[str, list[Literal["train", "dev", "test"]]] = Field(
+    splits: dict[str, list[Literal["train", "dev", "test", "unlabelled"]]] = Field(
         {"cc3m": ["train", "dev"], "coco": ["train", "dev", "test"], "nocaps": ["dev", "test"]},
         description="Splits of each data set with captions that get features; of the others all images do. The dev "
-        "questions of VQAv2 and OK-VQA are on coco's train images.",
+        "questions of VQAv2 and OK-VQA are on coco's train images. `unlabelled` are coco's test2015 images, where they "
+        "are brought (docs/data.md): only a student that reads stored regions needs them.",
     )
     tagged_as: str = Field(
         "",

@@ -1,24 +1,29 @@
 """COCO captions with Karpathy's splits: ``annotations/captions_{train,val}2014.json`` and ``dataset_coco.json``.
 
 Captions come from the official annotation files, the split from Karpathy's file: train and restval are `train`, val is
-`dev`, test is `test`. Boxes come from ``annotations/instances_{train,val}2014.json``.
+`dev`, test is `test`. Boxes come from ``annotations/instances_{train,val}2014.json``. Of the images of test2015 nothing
+but the pictures is public: they are `unlabelled`, without captions and boxes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from io import BytesIO
 from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
 
 from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.records.fields import MEND, Row, Unique, document
 from vldistill.records.places import ImageFile, exists, find, find_image, image_folders
 from vldistill.records.regions import BoxCheck, RegionsRecord, size
-from vldistill.records.types import CaptionRecord
+from vldistill.records.types import UNLABELLED, CaptionRecord
 
 ANNOTATIONS = ("annotations/captions_train2014.json", "annotations/captions_val2014.json")
 INSTANCES = ("annotations/instances_train2014.json", "annotations/instances_val2014.json")
 KARPATHY = "dataset_coco.json"
+TEST2015 = "test2015"
 TOLERATED = 0.01
 """Share of boxes with a blemish; COCO holds a few without any width."""
 SPLIT_OF = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -89,6 +94,39 @@ def read(folder: Path) -> tuple[list[CaptionRecord], dict[str, ImageFile]]:
     if not records:
         raise InputError("holds no images", file=file, field="images", action="Fetch it again")
     return records, images
+
+
+def test_images(folder: Path) -> dict[str, ImageFile]:
+    """The images of test2015 by key, from the folder of that name in ``folder``."""
+    pattern = f"COCO_{TEST2015}_{'[0-9]' * 12}.jpg"
+    places = image_folders(folder, TEST2015)
+    return {path.name: ImageFile(path) for place in places for path in sorted(place.glob(pattern))}
+
+
+def test_image_names(folder: Path) -> dict[int, str]:
+    """File name of every image of test2015 by its id, which the name holds."""
+    return {_number(key): key for key in test_images(folder)}
+
+
+def unlabelled(images: Mapping[str, ImageFile]) -> tuple[list[CaptionRecord], list[RegionsRecord]]:
+    """Records and boxes of the images of test2015: no captions and no boxes, but the images' sizes.
+
+    Raises:
+        InputError: a file is no image.
+    """
+    records = [CaptionRecord(str(_number(key)), key, [], UNLABELLED) for key in images]
+    return records, [RegionsRecord(key, *_size(image), [], []) for key, image in images.items()]
+
+
+def _number(key: str) -> int:
+    return int(Path(key).stem.rpartition("_")[2])
+
+
+def _size(image: ImageFile) -> tuple[int, int]:
+    try:
+        return Image.open(BytesIO(image.read())).size
+    except UnidentifiedImageError:
+        raise InputError("not an image", file=image.path, action=MEND) from None
 
 
 def has_regions(folder: Path) -> bool:

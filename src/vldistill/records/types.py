@@ -13,7 +13,8 @@ from vldistill.records.fields import Row, Token, Unique
 
 SPLITS = ("train", "dev", "test")
 UNLABELLED = "unlabelled"
-"""The split of VCR's official test part, whose labels are kept back: for the leaderboard file only."""
+"""The split of official test parts whose labels are kept back, for leaderboard files only: VCR's, VQA v2's, and the
+COCO images that VQA v2's are about."""
 LABELS = ("entailment", "neutral", "contradiction")
 CHOICES = 4
 RECORDS = "records.jsonl"
@@ -26,8 +27,8 @@ class CaptionRecord:
     Attributes:
         id: unique in the data set; the official image id where there is one.
         image: key of the image in the set's ``images.zip``.
-        captions: one or more.
-        split: train, dev or test.
+        captions: one or more; none of an unlabelled image.
+        split: train, dev, test or unlabelled.
         domain: in-domain, near-domain or out-domain, where the set tells.
     """
 
@@ -47,10 +48,10 @@ class QuestionRecord:
         image: key of the image in ``images.zip`` of ``image_set``.
         image_set: coco or nocaps.
         question: as the file has it.
-        answers: ten, one an annotator (OK-VQA: five annotators, each twice, stemmed).
-        answer_type: yes/no, number or other.
-        question_type: VQAv2's question prefix, or OK-VQA's category.
-        split: train, dev or test.
+        answers: ten, one an annotator (OK-VQA: five annotators, each twice, stemmed); none of an unlabelled question.
+        answer_type: yes/no, number or other; empty for an unlabelled question.
+        question_type: VQAv2's question prefix, or OK-VQA's category; empty for an unlabelled question.
+        split: train, dev, test or unlabelled.
         domain: the image's NoCaps domain, where it has one.
     """
 
@@ -206,6 +207,20 @@ def _split(row: Row, field: str) -> str:
     return row.choice(field, SPLITS)
 
 
+def _official_split(row: Row, field: str) -> str:
+    return row.choice(field, (*SPLITS, UNLABELLED))
+
+
+def _public(read: Callable[[Row, str], Any], kept_back: Any) -> Callable[[Row, str], Any]:
+    """A reader of a field that unlabelled records have ``kept_back`` in, and others as ``read`` wants it."""
+
+    def field_of(row: Row, field: str) -> Any:
+        unlabelled = row.value.get("split") == UNLABELLED and row.value.get(field) == kept_back
+        return kept_back if unlabelled else read(row, field)
+
+    return field_of
+
+
 def _optional_index(row: Row, field: str) -> int | None:
     return None if row.value.get(field) is None else row.index(field, CHOICES)
 
@@ -220,8 +235,14 @@ def _choices(row: Row, field: str) -> list[list[Token]]:
 
 # how fields are read that are not just a text
 _READ: dict[type, dict[str, Callable[[Row, str], Any]]] = {
-    CaptionRecord: {"captions": Row.texts, "domain": _optional_text},
-    QuestionRecord: {"answers": Row.texts, "domain": _optional_text},
+    CaptionRecord: {"captions": _public(Row.texts, []), "domain": _optional_text, "split": _official_split},
+    QuestionRecord: {
+        "answers": _public(Row.texts, []),
+        "answer_type": _public(Row.text, ""),
+        "question_type": _public(Row.text, ""),
+        "domain": _optional_text,
+        "split": _official_split,
+    },
     TextRecord: {"target": _optional_text},
     EntailmentRecord: {"label": lambda row, field: row.choice(field, LABELS)},
     ChoiceRecord: {
@@ -231,7 +252,7 @@ _READ: dict[type, dict[str, Callable[[Row, str], Any]]] = {
         "rationales": _choices,
         "answer_label": _optional_index,
         "rationale_label": _optional_index,
-        "split": lambda row, field: row.choice(field, (*SPLITS, UNLABELLED)),
+        "split": _official_split,
     },
     PhraseRecord: {"box": lambda row, field: row.numbers(field, 4)},
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from vldistill.files import read_json
 from vldistill.records.fields import Row, Unique, document, listing
 from vldistill.records.places import find
-from vldistill.records.types import QuestionRecord
+from vldistill.records.types import UNLABELLED, QuestionRecord
 
 # split -> (questions, annotations). Our test is the official val, our dev the official train: VLKD never trains on it.
 # MAD, which does, carves its own train and dev out of it, by image, when the id lists are made (stage `split`).
@@ -16,6 +16,8 @@ VQAV2 = {
     "dev": ("v2_OpenEnded_mscoco_train2014_questions.json", "v2_mscoco_train2014_annotations.json"),
     "test": ("v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"),
 }
+# test-dev is a part of it; the server takes one file for both
+VQAV2_UNLABELLED = "v2_OpenEnded_mscoco_test2015_questions.json"
 DOMAINS = {"test": ("v2_OpenEnded_nocaps_val_questions.json", "v2_nocaps_val_annotations.json")}
 ANSWERS = 10
 ANSWER_TYPES = ("yes/no", "number", "other")
@@ -59,6 +61,46 @@ def read(
         for number, left in answers.items():
             raise left.error(f"question {number} is not in {asked}", "question_id")
     return records
+
+
+def read_unlabelled(
+    folder: Path, name: str, image_set: str, images: Mapping[int, str]
+) -> tuple[list[QuestionRecord], dict[str, int]]:
+    """Read questions whose answers are not public.
+
+    Args:
+        folder: where the file is.
+        name: of the question file.
+        image_set: the data set whose images the questions are about.
+        images: image id -> key, of the images there are.
+
+    Returns:
+        The records of the questions whose image is there, and counts {unlabelled, unlabelled_without_image}.
+
+    Raises:
+        InputError: a broken file; names file, record and field.
+    """
+    records: list[QuestionRecord] = []
+    seen, left_out = Unique(), 0
+    for row in _rows(find(folder, name), "questions", False):
+        number, image = row.get("question_id", int), row.get("image_id", int)
+        seen.add(row, "question_id", number)
+        if image not in images:
+            left_out += 1
+            continue
+        records.append(
+            QuestionRecord(
+                id=str(number),
+                image=images[image],
+                image_set=image_set,
+                question=row.text("question"),
+                answers=[],
+                answer_type="",
+                question_type="",
+                split=UNLABELLED,
+            )
+        )
+    return records, {"unlabelled": len(records), "unlabelled_without_image": left_out}
 
 
 def _rows(file: Path, part: str, bare: bool) -> Iterator[Row]:

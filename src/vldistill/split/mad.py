@@ -11,8 +11,11 @@ Names: ``dev``, ``test``, ``train-F-sSEED`` (F percent of the training units); t
 
 - vqa: ``cp-train-F-sSEED`` (changed answer priors), ``cp-dev`` and ``cp-iid`` (priors as in training), ``cp-shift``;
 - vcr: ``rule-singular`` and ``rule-plural``, ids of test items, whose rewritten records stand in the folder of that
-  name; ``unlabelled``, for the leaderboard;
+  name;
 - snli_ve: ``hard-F-sSEED``, the test items that a hypothesis-only classifier gets wrong, trained on ``train-F-sSEED``.
+
+vcr and vqa have the list ``unlabelled``, too: the official test part, for the leaderboard. vqa's is of vqav2's records,
+whatever set the others are of.
 """
 
 from __future__ import annotations
@@ -72,7 +75,7 @@ def list_names(params: Params, task: str) -> list[str]:
     more = {
         "snli_ve": _subset_names(params.split.mad, "hard"),
         "vcr": [*map(rule_name, RULES), UNLABELLED],
-        "vqa": [*_subset_names(params.split.mad, "cp-train"), "cp-dev", "cp-iid", "cp-shift"],
+        "vqa": [*_subset_names(params.split.mad, "cp-train"), "cp-dev", "cp-iid", "cp-shift", UNLABELLED],
     }
     return ["dev", "test", *_subset_names(params.split.mad, "train"), *more[task]]
 
@@ -182,7 +185,7 @@ def question_lists(
             (and shares images with them, as published); None splits ``records`` anew.
     """
     options, seed = params.split.mad, params.split.seed
-    units = {split: {r.id: r.image for r in records if r.split == split} for split in ("dev", "test")}
+    units = {split: {r.id: r.image for r in records if r.split == split} for split in ("dev", "test", UNLABELLED)}
     train, dev = carve(units["dev"], options.dev_share, seed)
     lists = _parts(params, "vqa", "image", train, dev, units["test"])
     if published is None:
@@ -194,6 +197,7 @@ def question_lists(
         lists[name] = id_list(drawn[name], "image", seed, limit)
     for percent, number in options.subsets:
         lists[low_shot_name(percent, number, "cp-train")] = low_shot(drawn["cp-train"], "image", number, percent / 100)
+    lists[UNLABELLED] = id_list(units[UNLABELLED], "image", seed, None)
     return lists
 
 
@@ -202,7 +206,8 @@ def _changed_priors(
 ) -> dict[str, Units]:
     share, seed = params.split.mad.prior_share, params.split.seed
     image_of = {record.id: record.image for record in records}
-    typed = {record.id: TypedQuestion(record.id, record.question_type, majority(record.answers)) for record in records}
+    answered = [record for record in records if record.split != UNLABELLED]
+    typed = {r.id: TypedQuestion(r.id, r.question_type, majority(r.answers)) for r in answered}
     items = {part: [typed[identity] for identity in ids] for part, ids in parts.items()}
     sides = deal(items["train"], seed)
     wanted = {

@@ -25,6 +25,7 @@ from vldistill.world.scenes import DOMAINS, POOLS, World
 ADDRESS = "https://world.invalid"  # a reserved name: the world's images have no address
 # first image id of each part; the parts of the real COCO share one number range as well
 FIRST_ID = {"train": 1, "val": 100_001, "test": 200_001, "nocaps": 1}
+FIRST_UNLABELLED = 500  # of an image's questions, which are numbered from 0
 PART_FOLDER = {"train": "train2014", "val": "val2014", "test": "val2014"}
 POOL_OF_PART = {"train": "dev", "val": "dev", "test": "test"}
 INFO = {"description": "vldistill miniature world", "version": "1.0"}
@@ -118,10 +119,15 @@ def write_nocaps(world: World, folder: Path) -> dict[int, Scene]:
 
 
 def write_vqav2(world: World, scenes: dict[str, dict[int, Scene]], folder: Path) -> None:
-    """Questions on COCO's train part (official train) and on its test part (official val)."""
+    """Questions on COCO's train part (official train) and on its test part (official val).
+
+    One more on each image of the test part has no answers: the real ones are about images of their own, test2015.
+    """
     for split, part in (("dev", "train"), ("test", "test")):
         items = _vqa_items(world, scenes[part], world.params.sizes.questions, "vqav2")
         _write_questions(world, items, folder, vqa.VQAV2[split], PART_FOLDER[part])
+    asked = _unlabelled_items(world, scenes["test"])
+    write_json(folder / vqa.VQAV2_UNLABELLED, _question_file(asked, "test2015"))
 
 
 def write_domains(world: World, scenes: dict[int, Scene], folder: Path) -> None:
@@ -206,6 +212,11 @@ def _vqa_items(world: World, scenes: dict[int, Scene], each: int, name: str) -> 
         for number, scene in scenes.items()
         for index, question in enumerate(vqa_questions(scene, each, world.rng("question", name, number), balance))
     ]
+
+
+def _unlabelled_items(world: World, scenes: dict[int, Scene]) -> list[Item]:
+    drawn = _vqa_items(world, scenes, 1, "unlabelled")
+    return [(image, number + FIRST_UNLABELLED, question) for image, number, question in drawn]
 
 
 def _question_file(items: Sequence[Item], subtype: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 
 from tests.evaluate.mad.project import DIM, REGIONS, TASKS, WIDTH, publish_models, publish_store
 from vldistill import evaluate, layout
-from vldistill.artifact import read_manifest, verify
+from vldistill.artifact import publish, read_manifest, verify
 from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
@@ -22,8 +22,9 @@ from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
 from vldistill.params import Params
-from vldistill.records import CHOICES, read_regions
+from vldistill.records import CHOICES, UNLABELLED, read_questions, read_regions, write_records
 from vldistill.runs import look_up
+from vldistill.split import mad_splits
 
 pytestmark = pytest.mark.slow
 
@@ -80,13 +81,56 @@ def test_the_leaderboard_file_is_of_the_cell_that_is_named(
 ) -> None:
     with open(mad_predicted / "vcr/leaderboard.csv", encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    records = MadData(mad_params, mad_project, "vcr").named("unlabelled")
+    records = MadData(mad_params, mad_project, "vcr").unlabelled
     assert [row["annot_id"] for row in rows] == [record.id for record in records]
     for row in rows:
         answers, *rationales = (tuple(float(row[f"{group}_{at}"]) for at in range(CHOICES)) for group in GROUPS)
         assert sum(answers) == pytest.approx(1, abs=1e-5)
         assert all(sum(part) == pytest.approx(1, abs=1e-5) for part in rationales)
         assert len({*rationales}) == CHOICES, "a rationale's chance depends on the answer it is given for"
+
+
+def test_the_named_cell_answers_all_unlabelled_questions_in_the_official_format(
+    mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    data = MadData(mad_params, mad_project, "vqa")
+    rows = read_json(mad_predicted / "vqa/leaderboard.json")
+    assert [row["question_id"] for row in rows] == [int(record.id) for record in data.unlabelled] != []
+    assert all(set(row) == {"question_id", "answer"} for row in rows)
+    (named,) = (cell for cell in mad_cells(mad_params, "vqa") if cell.name == mad_params.evaluate.mad.leaderboard)
+    model, _ = Predictor(mad_params, mad_project, "vqa").load(named)
+    assert {row["answer"] for row in rows} <= set(model.answers)
+    assert not (mad_predicted / "vqa/leaderboard").exists(), "it is no set of predictions"
+
+
+@pytest.mark.parametrize("task", ["vcr", "vqa"])
+def test_no_unlabelled_question_is_trained_on_or_predicted_with_the_sets(
+    task: Any, mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    data = MadData(mad_params, mad_project, task)
+    unlabelled = {record.id for record in data.unlabelled}
+    assert unlabelled
+    used = {record.id for records in data.sets.values() for record in records}
+    used |= {r.id for cell in mad_cells(mad_params, task) for r in data.named(cell.subset("changed"))}
+    used |= {row["id"] for path in (mad_predicted / task).rglob("*.jsonl") for row in read_jsonl(path)}
+    assert not unlabelled & used
+
+
+def test_without_images_of_unlabelled_questions_no_file_is_written_and_the_reason_told(
+    mad_project: Path, mad_params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(mad_project, tmp_path / "project", ignore=shutil.ignore_patterns("scratch")))
+    folder = layout.download(root, "vqav2")
+    answered = [record for record in read_questions(folder) if record.split != UNLABELLED]
+    shutil.rmtree(folder)
+    publish(folder, lambda target: write_records(target, answered) and None)
+    mad_splits(mad_params, root, "vqa")
+    for batch in range(len(mad_batches(mad_params, "vqa"))):
+        evaluate.mad_predict_batch(mad_params, root, "vqa", batch)
+    predicted = evaluate.mad_predict_gather(mad_params, root, "vqa")
+    assert not (predicted / "leaderboard.json").exists()
+    assert "test2015" in read_manifest(predicted)["meta"]["no_leaderboard"]
+    assert "no leaderboard.json of vqa" in capsys.readouterr().out
 
 
 def with_mad(params: Params, **options: object) -> Params:

@@ -100,3 +100,7 @@ def test_official_priors_are_of_vqa_v2_where_the_published_re_split_is_there(
     assert record_set(official, both, "vqa") == "vqav2"
     sets = [{name: len(found) for name, found in MadData(official, at, "vqa").sets.items()} for at in (root, both)]
     assert sets[0] == sets[1]
+    changed = MadData(mad_params, both, "vqa")
+    assert {record.id for record in changed.unlabelled} == {
+        record.id for record in MadData(official, both, "vqa").unlabelled
+    }

@@ -11,8 +11,8 @@ from vldistill import layout
 from vldistill.artifact import publish, publish_absent
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.data import MadData
-from vldistill.evaluate.mad.jobs import LEADERBOARD, Job
+from vldistill.evaluate.mad.data import BOARDS, MadData
+from vldistill.evaluate.mad.jobs import Job
 from vldistill.files import write_json
 from vldistill.params import Params
 from vldistill.params.mad import Task
@@ -21,7 +21,13 @@ from vldistill.runs import folder_of, look_up
 
 INDEX = "index.json"
 PREDICTIONS = ("*.jsonl", "*.json")
-NOT_PREDICTIONS = ("key.json", "result.json", "lock.json")
+NOT_PREDICTIONS = ("key.json", "result.json", "lock.json", *BOARDS.values())
+NO_BOARD = {
+    "vcr": "the records of VCR hold no question of its official test part",
+    "vqa": "the questions of VQA v2 without public answers are on COCO's test2015 images, which are not there: "
+    "docs/data.md says what to fetch (13 GB)",
+}
+"""Why the leaderboard's file is not there although a cell is named (`evaluate.mad.leaderboard`)."""
 TIMES = ("wall_seconds", "cpu_seconds")
 
 
@@ -89,7 +95,10 @@ def mad_predict_gather(params: Params, root: str | Path, task: Task) -> Path:
                 )
             finished.append((job, run.path, run.result))
         unreadable = sorted({key for _, _, result in finished for key in result["unreadable"]})
-        facts = {"split": options.split, "unreadable": unreadable}
+        facts: dict[str, Any] = {"split": options.split, "unreadable": unreadable}
+        if any(job.leaderboard and not (run / BOARDS[task]).is_file() for job, run, _ in finished):
+            print(f"no {BOARDS[task]} of {task}: {NO_BOARD[task]}", flush=True)
+            facts["no_leaderboard"] = NO_BOARD[task]
         publish(target, lambda folder: _fill(folder, finished), facts)
         record["cells"] = {job.cell.name: {time: result.get(time) for time in TIMES} for job, _, result in finished}
     return target
@@ -103,8 +112,8 @@ def _fill(folder: Path, finished: list[tuple[Job, Path, dict[str, Any]]]) -> Non
                 target = folder / source.stem / f"{job.cell.name}{source.suffix}"
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(source, target)
-        if job.leaderboard:
-            shutil.copyfile(run / LEADERBOARD, folder / LEADERBOARD)
+        if job.leaderboard and (board := run / BOARDS[job.cell.task]).is_file():
+            shutil.copyfile(board, folder / board.name)
         facts = {name: value for name, value in result.items() if name not in TIMES}
         cell = job.cell
         identity = {"task": cell.task, "arm": cell.arm, "fraction": cell.fraction, "seed": cell.seed}

@@ -8,6 +8,8 @@ Predictions of a set are one JSON object an item, ``SET/CELL.jsonl``:
     snli_ve   {id, prediction, scores: {label: probability}}
     vcr       {id, scores: [4], rationale_scores: [4]}: probabilities of the choices; rewritten ones have no rationales
     vqa       {id, prediction, score}: the answer and its probability; ``SET/CELL.json`` is the official results file
+
+Beside the sets stands what one cell says of the items without public labels, in the leaderboard's format (`BOARDS`).
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from typing import Any
 
 from vldistill import layout
 from vldistill.artifact import absence
-from vldistill.distill.mad.key import record_set
+from vldistill.distill.mad.key import RECORDS, record_set
 from vldistill.evaluate.data import listed
 from vldistill.params import Params
 from vldistill.params.mad import Task
 from vldistill.records import (
+    UNLABELLED,
     ChoiceRecord,
     EntailmentRecord,
     QuestionRecord,
@@ -43,6 +46,8 @@ READERS: dict[str, Callable[[Path], Sequence[MadRecord]]] = {
 }
 MAJORITY, BLIND, TEACHER = REFERENCES = ("majority", "blind", "teacher")
 """What stands beside the arms: the most frequent answer, a classifier without the image, the teacher's head alone."""
+BOARDS = {"vcr": "leaderboard.csv", "vqa": "leaderboard.json"}
+"""Task -> the file with a cell's predictions of the official test part, as its leaderboard takes them."""
 DECIMALS = 6  # of predicted scores: below that they depend on the machine
 
 
@@ -141,6 +146,13 @@ class MadData:
         """The records that are scored, in the order of their set."""
         ids = {record.id for record in listed(self.records, self._list(subset.list))}
         return [record for record in self.sets[subset.of] if record.id in ids]
+
+    @cached_property
+    def unlabelled(self) -> list[Any]:
+        """The records without public labels; VQA's are of VQA v2, whatever set the others are of."""
+        folder = layout.download(self.root, RECORDS[self.task][0])
+        records = self.records if folder == self.folder else READERS[self.task](folder)
+        return listed(records, self._list(UNLABELLED))
 
     def named(self, name: str) -> list[Any]:
         """The records an id list names."""

@@ -65,8 +65,11 @@ def eval_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> Ev
     return joined_items(pieces)
 
 
-def leaderboard_items(records: Sequence[ChoiceRecord], tagged_as: str) -> EvalItems:
-    """VCR's questions without public labels: their answers, and the rationales given each of the answers."""
+def leaderboard_items(data: MadData, tagged_as: str) -> EvalItems:
+    """The questions without public labels; VCR's with their answers, and the rationales given each of the answers."""
+    if data.task == "vqa":
+        return joined_items([(UNLABELLED, ANSWERS, question_items(data.unlabelled, ()))])
+    records: Sequence[ChoiceRecord] = data.unlabelled
     pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, tagged_as))]
     for answer, part in enumerate(ANSWER_PARTS):
         given = [dataclasses.replace(record, answer_label=answer) for record in records]

@@ -12,7 +12,7 @@ from vldistill.code_version import code_version
 from vldistill.distill.mad.key import CLIP, RECORDS, record_set, region_identities
 from vldistill.errors import InputError
 from vldistill.evaluate.inputs import identity, list_identity, model_identity
-from vldistill.evaluate.mad.data import REFERENCES, TEACHER, subsets
+from vldistill.evaluate.mad.data import BOARDS, REFERENCES, TEACHER, subsets
 from vldistill.params import Params
 from vldistill.params.mad import MadOptions, Task
 from vldistill.params.mad_parts import Tuning
@@ -22,8 +22,6 @@ from vldistill.split.mad import rule_name
 from vldistill.split.pronouns import RULES
 
 STAGE = "evaluate_mad_predict"
-LEADERBOARD = "leaderboard.csv"
-BOARD_TASK = "vcr"
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Job:
 
     Attributes:
         cell: whose model predicts; the arm `TEACHER` stands for the head.
-        leaderboard: VCR's leaderboard file is written, too.
+        leaderboard: the task's leaderboard file is written, too.
         sees_teacher: it gets the teachers' vectors as input.
     """
 
@@ -44,7 +42,7 @@ class Job:
 def job_of(params: Params, cell: MadCell) -> Job:
     """The job of a cell."""
     options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
-    board = cell.task == BOARD_TASK and cell.name == params.evaluate.mad.leaderboard
+    board = cell.task in BOARDS and cell.name == params.evaluate.mad.leaderboard
     return Job(cell, board, options.projected_input)
 
 
@@ -81,10 +79,10 @@ def check(params: Params) -> None:
         InputError: names the key.
     """
     wanted, mad = params.evaluate.mad.leaderboard, params.distill.mad
-    names = [cell.name for cell in mad_cells(params, BOARD_TASK)]
+    names = list(dict.fromkeys(cell.name for task in BOARDS for cell in mad_cells(params, task)))
     if wanted and wanted not in names:
         raise InputError(
-            f"there is no cell {wanted!r} of {BOARD_TASK}",
+            f"there is no cell {wanted!r} of {' or '.join(BOARDS)}",
             file=layout.PARAMS,
             field="evaluate.mad.leaderboard",
             action=f"Cells: {', '.join(names) or 'none'}",
@@ -148,7 +146,10 @@ def _inputs(job: Job, params: Params, root: Path, task: str) -> dict[str, Any]:
     if job.sees_teacher:
         found["texts"] = identity(layout.features(root, CLIP, layout.TEXTS))
     if job.leaderboard:
-        found["unlabelled"] = list_identity(root, task, UNLABELLED)
+        found["unlabelled"] = {
+            "records": identity(layout.download(root, RECORDS[task][0])),
+            "list": list_identity(root, task, UNLABELLED),
+        }
     if task == "vcr" and params.evaluate.mad.split == "test":
         # the list of a rule does not tell how its items were rewritten
         found["rewritten"] = [identity(layout.split(root, task, rule_name(rule)).with_suffix("")) for rule in RULES]

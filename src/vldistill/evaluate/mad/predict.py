@@ -21,9 +21,9 @@ from vldistill.distill.mad.scores import item_scores
 from vldistill.distill.mad.targets import of_teacher, teacher_vectors
 from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.mad import jobs
-from vldistill.evaluate.mad.data import DECIMALS, TEACHER, MadData
+from vldistill.evaluate.mad.data import BOARDS, DECIMALS, TEACHER, MadData
 from vldistill.evaluate.mad.eval_items import EvalItems, eval_items, leaderboard_items
-from vldistill.evaluate.mad.jobs import LEADERBOARD, Job
+from vldistill.evaluate.mad.jobs import Job
 from vldistill.evaluate.mad.teacher import teacher_scores
 from vldistill.evaluate.metrics.vcr import LeaderboardRow, write_leaderboard
 from vldistill.features.store import Store
@@ -34,13 +34,12 @@ from vldistill.params import Params
 from vldistill.params.mad import Task
 from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
-from vldistill.records import UNLABELLED
 from vldistill.runs import RunFolder, claim
 from vldistill.signals import Stopped, stop_requests
 
 Rows = list[dict[str, Any]]
 Kind = Literal["sets", "leaderboard"]
-"""What is evaluated: all sets, or VCR's questions without labels."""
+"""What is evaluated: all sets, or the questions without public labels."""
 
 
 def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
@@ -85,9 +84,8 @@ class Predictor:
                 model, vocabulary = self.load(job.cell)
                 evaluated, scores = self.scores(model, vocabulary, "sets")
                 answers = model.answers
-                if job.leaderboard:
-                    board = leaderboard_rows(*self.scores(model, vocabulary, "leaderboard"))
-                    write_leaderboard(run.path / LEADERBOARD, board)
+                if job.leaderboard and self.data.unlabelled:
+                    self.write_board(run.path / BOARDS[self.task], model, vocabulary)
         found = rows_of(self.task, evaluated, scores, answers)
         for name, rows in found.items():
             write_jsonl(run.path / f"{name}.jsonl", rows)
@@ -97,6 +95,15 @@ class Predictor:
         texts = len(evaluated.items.texts)
         facts = {"n": {name: len(rows) for name, rows in found.items()}, "texts": texts}
         run.finish({**facts, "unreadable": self.data.left_out, **took})
+
+    def write_board(self, file: Path, model: MadModel, vocabulary: str) -> None:
+        """Write what the model says of the questions without public labels, in the format of their leaderboard."""
+        evaluated, scores = self.scores(model, vocabulary, "leaderboard")
+        if self.task == "vqa":
+            (rows,) = rows_of(self.task, evaluated, scores, model.answers).values()
+            write_json(file, official_answers(rows))
+        else:
+            write_leaderboard(file, leaderboard_rows(evaluated, scores))
 
     def load(self, cell: MadCell) -> tuple[MadModel, str]:
         """The model of a cell, and what tells its student's vocabulary from others."""
@@ -127,7 +134,7 @@ class Predictor:
         if kind not in self._eval_items:
             tagged_as = self.params.features.tagged_as
             if kind == "leaderboard":
-                self._eval_items[kind] = leaderboard_items(self.data.named(UNLABELLED), tagged_as)
+                self._eval_items[kind] = leaderboard_items(self.data, tagged_as)
             else:
                 self._eval_items[kind] = eval_items(self.data, tagged_as)
         return self._eval_items[kind]

@@ -33,7 +33,7 @@ from vldistill.params import Params
 from vldistill.params.evaluate import CAPTION_TASKS, QUESTION_TASKS
 from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
-from vldistill.records import CaptionRecord, TextRecord
+from vldistill.records import UNLABELLED, CaptionRecord, TextRecord
 from vldistill.runs import RunFolder, claim
 from vldistill.signals import Stopped, StopRequest
 from vldistill.training.loop import check_device
@@ -181,8 +181,10 @@ class Predictor:
     def _majority(self, job: Job) -> Output:
         records = self.data.questions(job.task)
         source = jobs.MAIN_TRAINING if job.task == "domains" else job.task
-        # all questions outside test are official training questions; on dev the prior has thus seen what it predicts
-        training = [(r.question_type, r.answers) for r in self.data.all_questions(source) if r.split != "test"]
+        # all answered questions outside test are official training questions; on dev the prior has thus seen what it
+        # predicts
+        seen = [r for r in self.data.all_questions(source) if r.split not in ("test", UNLABELLED)]
+        training = [(r.question_type, r.answers) for r in seen]
         answers, table = controls.majority_answers(training, [record.question_type for record in records])
         return Output(_answer_rows([record.id for record in records], answers), {"majority": table})
 

@@ -6,7 +6,7 @@ from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.params.mad import ON_DEV
 from vldistill.report.names import words
 
-TASKS = {"snli_ve": "SNLI-VE", "vcr": "VCR", "vqa": "VQA v2"}
+TASKS = {"snli_ve": "SNLI-VE", "vcr": "VCR", "vqa": "VQA"}
 METRICS = {
     "Q->A": "Q\u2192A",
     "QA->R": "QA\u2192R",

@@ -134,7 +134,7 @@ def build(
         warnings=list(dict.fromkeys(summary.warnings)),  # a metric and its variant may say the same
         notes=_notes(params, found),
         verdict=_verdict(found),
-        conditional=conditional(params),
+        conditional=conditional(params, found.tasks),
         tasks=parts,
         tables={table.name: table for table in made if table.rows},
         gap=charts.gap(summary),
@@ -144,26 +144,25 @@ def build(
     )
 
 
-def conditional(params: Params) -> str:
-    """What the intervals do not cover."""
-    world = "one world" if params.download.source == "world" else "one collection of data sets"
-    return (
-        f"Everything here is conditional on {world}, one teacher and one pre-trained student of each kind: seeds vary "
-        "the training subset, initialisation and order, and resampling varies the test images (VCR: movies)."
-    )
-
-
 PRIORS: dict[Priors, str] = {
-    "changed": "is re-split by answer priors: no number of it is one of the official split",
-    "official": "is split as published: nothing of it is measured under shift",
+    "changed": "VQA v2 is re-split by answer priors: none of its numbers is one of the official split.",
+    "official": "VQA v2 is split as published: nothing of it is measured under shift.",
 }
 """What `distill.mad.vqa_priors` makes of VQA v2."""
 
 
+def conditional(params: Params, tasks: Sequence[str]) -> str:
+    """What the intervals do not cover, and which questions VQA's numbers are about."""
+    world = "one world" if params.download.source == "world" else "one collection of data sets"
+    told = (
+        f"Everything here is conditional on {world}, one teacher and one pre-trained student of each kind: seeds vary "
+        "the training subset, initialisation and order, and resampling varies the test images (VCR: movies)."
+    )
+    return f"{told} {PRIORS[params.distill.mad.vqa_priors]}" if "vqa" in tasks else told
+
+
 def _notes(params: Params, found: Found) -> list[str]:
     notes = [f"{names.task(task)} was not evaluated: {reason}." for task, reason in found.absent.items()]
-    if "vqa" in found.tasks:
-        notes.append(f"{names.task('vqa')} {PRIORS[params.distill.mad.vqa_priors]}.")
     if params.evaluate.mad.split != "test":
         notes.append(f"MAD was evaluated on {params.evaluate.mad.split}, which tuning looks at: no test numbers.")
     if hidden := gallery.withheld(params, found.tasks):
