@@ -10,7 +10,6 @@ from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
 
-
 FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}}
 """What goes with a list of arms of one's own."""
 
@@ -23,7 +22,7 @@ def test_fraction_goes_over_task_and_task_over_arm() -> None:
     options = mad(
         weight=0.5,
         per_task={"vcr": {"weight": 2.0, "training": {"batch_size": 16}}},
-        per_fraction={100: {"training": {"steps": 50}}},
+        per_fraction={100: {"training": {"steps": 50}}, "vqa-100": {"training": {"steps": 60}, "weight": 0.25}},
         arms={"mad": {}, "mine": {"training": {"steps": 70}, "distance": "l1"}},
         **FEW,
     )
@@ -31,6 +30,8 @@ def test_fraction_goes_over_task_and_task_over_arm() -> None:
     assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 32, 300)
     there = options.options_of("mad", "vcr", 100)
     assert (there.weight, there.training.batch_size, there.training.steps) == (2.0, 16, 50)
+    own = options.options_of("mine", "vqa", 100)
+    assert (own.weight, own.training.steps) == (0.25, 60)
     mine = options.options_of("mine", "vcr", 100)
     assert (mine.training.batch_size, mine.training.steps, mine.distance) == (16, 50, "l1")
 
@@ -125,6 +126,9 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"arms": {"mad": {"wheight": 1.0}}, **FEW}, r"arms\.mad\.wheight.*weight"),
         ({"per_task": {"vcr": {"target": "word"}}}, r"per_task\.vcr\.target"),
         ({"per_fraction": {"10": {"trainin": {}}}}, r"per_fraction\.10\.trainin: .*nearest is training"),
+        ({"per_fraction": {"vcr-10": {"trainin": {}}}}, r"per_fraction\.vcr-10\.trainin: .*nearest is training"),
+        ({"per_fraction": {"vc-10": {}}}, r"per_fraction: vc-10 is neither a fraction in percent nor TASK-FRACTION"),
+        ({"per_fraction": {"101": {}}}, r"per_fraction: 101 is neither"),
         ({"active": ["madd"]}, r"no arm called 'madd'; the nearest is mad"),
         ({"extra": {"some": {"arms": ["ts", "ts"]}}}, r"extra\.some\.arms: an arm stands twice"),
         ({"seeds": {"mad": 0}}, r"seeds\.mad"),
@@ -139,8 +143,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             r"arms\.\w+\.confidence\.equal_to: cw has no weights of its own",
         ),
         (
-            {"arms": {"mad": {"confidence": {"kind": "equal_mean"}}, "cw": {"teachers": {"clip_image": 0.0}}}}
-            | FEW,
+            {"arms": {"mad": {"confidence": {"kind": "equal_mean"}}, "cw": {"teachers": {"clip_image": 0.0}}}} | FEW,
             r"equal_to: cw has other teachers \(clip_text, language_model\)",
         ),
         ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),

@@ -232,7 +232,8 @@ class Mad(MadOptions):
     )
     per_fraction: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: dict(PER_FRACTION),
-        description="Fraction in percent -> the options it overrides, for all arms; it goes over the task's.",
+        description="Fraction in percent, or TASK-FRACTION as in `vcr-100` -> the options it overrides, for all arms; it "
+        "goes over the task's, and that of one task over that of all.",
     )
     arms: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
@@ -271,6 +272,15 @@ class Mad(MadOptions):
         # YAML reads a bare 1 as a number
         return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
 
+    @field_validator("per_fraction", mode="after")
+    @classmethod
+    def _keys_name_fractions(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for key in value:
+            task, _, percent = key.rpartition("-")
+            if task not in ("", *TASKS) or not percent.isdecimal() or not 1 <= int(percent) <= 100:
+                raise ValueError(f"{key} is neither a fraction in percent nor TASK-FRACTION ({', '.join(TASKS)})")
+        return value
+
     @model_validator(mode="after")
     def _arms_fit(self) -> Self:
         check_known([*(arm for grid in self.grids for arm in grid.arms), *self.seeds], self.arms)
@@ -304,14 +314,18 @@ class Mad(MadOptions):
         for over, where in (
             ({} if arm is None else self.arms[arm], f"arms.{arm}"),
             (self.per_task.get(task, {}), f"per_task.{task}"),
-            (self.per_fraction.get(str(fraction), {}), f"per_fraction.{fraction}"),
+            *(
+                (self.per_fraction.get(key, {}), f"per_fraction.{key}")
+                for key in (str(fraction), f"{task}-{fraction}")
+            ),
         ):
             options = resolve(MadOptions, options.model_dump(), over, where)
         return resolve(MadOptions, options.model_dump(), self.sweep.over(options.weight), "sweep")
 
     def _overridden(self) -> Iterator[tuple[Task, int]]:
         """Every task with every fraction that the grids have or that has options of its own."""
-        fractions = {*(each for grid in self.grids for each in grid.fractions), *map(int, self.per_fraction)}
+        own = (int(key.rpartition("-")[2]) for key in self.per_fraction)
+        fractions = {*(each for grid in self.grids for each in grid.fractions), *own}
         return ((task, fraction) for task in TASKS for fraction in sorted(fractions))
 
     def _check_on_dev(self, arm: str, tuned: str) -> None:

@@ -23,7 +23,7 @@ Claim = dict[str, str]
 
 LOOKS = ("size", "color", "shape")
 PLACE = ("row", "column")
-KINDS = {"looks": 0.45, "place": 0.2, "common": 0.35}
+KINDS = {"looks": 0.5, "place": 0.05, "common": 0.45}
 WRONG_REPEAT = 0.4  # share of the wrong choices that repeat the question's tag; the others have a pronoun
 PLACE_WORDS = {value: WORDS["side"][value] for value in ("top", "bottom", "left", "right")}
 

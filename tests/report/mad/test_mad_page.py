@@ -215,6 +215,6 @@ def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Para
     report.run(params, root)
     html = (layout.report(root) / "index.html").read_text(encoding="utf-8")
     assert "tuned on dev\u2021" in html and html.count(">the same<") > 3
-    tree["distill"]["mad"]["sweep"]["on_dev"] = {arm: "" for arm in ("baseline", "nkd", "mad")}
+    tree["distill"]["mad"]["sweep"]["on_dev"] = dict.fromkeys(("baseline", "nkd", "mad"), "")
     report.run(Params.model_validate(tree), root)
     assert "tuned on dev" not in (layout.report(root) / "index.html").read_text(encoding="utf-8")
