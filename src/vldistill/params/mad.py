@@ -126,7 +126,11 @@ PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
     "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
 }
-PER_FRACTION: dict[str, dict[str, Any]] = {"25": {"training": {"steps": 600}}, "100": {"training": {"steps": 2400}}}
+PER_FRACTION: dict[str, dict[str, Any]] = {
+    "25": {"training": {"steps": 600}},
+    "100": {"training": {"steps": 1200}},
+    "snli_ve-100": {"training": {"steps": 2400}},
+}
 
 
 class Grid(Section):
