@@ -236,8 +236,8 @@ class Mad(MadOptions):
     )
     per_fraction: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: dict(PER_FRACTION),
-        description="Fraction in percent, or TASK-FRACTION as in `vcr-100` -> the options it overrides, for all arms; it "
-        "goes over the task's, and that of one task over that of all.",
+        description="Fraction in percent, or TASK-FRACTION as in `vcr-100` -> the options it overrides, for all arms; "
+        "it goes over the task's, and that of one task over that of all.",
     )
     arms: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
@@ -318,10 +318,7 @@ class Mad(MadOptions):
         for over, where in (
             ({} if arm is None else self.arms[arm], f"arms.{arm}"),
             (self.per_task.get(task, {}), f"per_task.{task}"),
-            *(
-                (self.per_fraction.get(key, {}), f"per_fraction.{key}")
-                for key in (str(fraction), f"{task}-{fraction}")
-            ),
+            *((self.per_fraction.get(key, {}), f"per_fraction.{key}") for key in (str(fraction), f"{task}-{fraction}")),
         ):
             options = resolve(MadOptions, options.model_dump(), over, where)
         return resolve(MadOptions, options.model_dump(), self.sweep.over(options.weight), "sweep")
