@@ -127,9 +127,10 @@ PER_TASK: dict[Task, dict[str, Any]] = {
     "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
 }
 PER_FRACTION: dict[str, dict[str, Any]] = {
-    "25": {"training": {"steps": 600}},
+    "25": {"training": {"steps": 450}},
     "100": {"training": {"steps": 1200}},
     "snli_ve-100": {"training": {"steps": 2400}},
+    "vqa-100": {"training": {"steps": 800}},
 }
 
 
