@@ -105,7 +105,7 @@ def build(
         InputError: a cell has no weights, or what an example is made of is missing or broken.
     """
     summary, level = found.summary, params.evaluate.mad.level
-    on_dev = params.distill.mad.sweep.dev_choices
+    sweep = params.distill.mad.sweep
     made = [
         difference_tables.bars(summary.bars),
         difference_tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
@@ -127,7 +127,7 @@ def build(
     parts = [
         TaskPart(names.task(task), charts.accuracy(summary, task), table)
         for task in found.tasks
-        if (table := score_tables.accuracy(summary, task, on_dev)).rows
+        if (table := score_tables.accuracy(summary, task, sweep.dev_choices if task in sweep.tasks else {})).rows
     ]
     galleries = gallery.galleries(params, root, found)
     return MadPart(
@@ -165,6 +165,12 @@ def _notes(params: Params, found: Found) -> list[str]:
     notes = [f"{names.task(task)} was not evaluated: {reason}." for task, reason in found.absent.items()]
     if params.evaluate.mad.split != "test":
         notes.append(f"MAD was evaluated on {params.evaluate.mad.split}, which tuning looks at: no test numbers.")
+    sweep = params.distill.mad.sweep
+    if sweep.dev_choices and (rest := [names.task(task) for task in found.tasks if task not in sweep.tasks]):
+        notes.append(
+            f"{', '.join(rest)}: not in the sweep. Its settings were not chosen inside its training subsets "
+            "(docs/tuning.md)."
+        )
     if hidden := gallery.withheld(params, found.tasks):
         listed = ", ".join(map(names.task, hidden))
         notes.append(f"No examples of {listed}: their data may not be passed on (report.gated shows them).")
