@@ -64,7 +64,8 @@ EFFECTS = (
     (NAIVE_ALIKE, "nkd_trainable", "projections fitted before instead of trained along"),
 )
 """Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with constant
-weights is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against MAD."""
+weights is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against MAD. Only
+`embeddings_init` and `projected_input` are other ways to use the teacher, with the baseline's learning rate."""
 
 Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 
