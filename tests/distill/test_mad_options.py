@@ -129,6 +129,8 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"per_fraction": {"vcr-10": {"trainin": {}}}}, r"per_fraction\.vcr-10\.trainin: .*nearest is training"),
         ({"per_fraction": {"vc-10": {}}}, r"per_fraction: vc-10 is neither a fraction in percent nor TASK-FRACTION"),
         ({"per_fraction": {"101": {}}}, r"per_fraction: 101 is neither"),
+        ({"per_fraction": {"025": {}}}, r"per_fraction: 025 is neither"),
+        ({"per_fraction": {"-25": {}}}, r"per_fraction: -25 is neither"),
         ({"active": ["madd"]}, r"no arm called 'madd'; the nearest is mad"),
         ({"extra": {"some": {"arms": ["ts", "ts"]}}}, r"extra\.some\.arms: an arm stands twice"),
         ({"seeds": {"mad": 0}}, r"seeds\.mad"),

@@ -274,5 +274,16 @@ def test_images_of_unlabelled_questions_are_used_where_somebody_brought_them(tmp
     assert question.image == key
 
 
+def test_a_broken_image_of_unlabelled_questions_is_named(tmp_path, unpacked):
+    data, real = unpacked
+    broken = data / "coco_test2015/test2015/COCO_test2015_000000000007.jpg"
+    broken.parent.mkdir(parents=True)
+    whole = next((data / "coco/val2014").rglob("*.jpg")).read_bytes()
+    for content in (b"no picture", whole[:30]):
+        broken.write_bytes(content)
+        with pytest.raises(InputError, match=f"{broken.name}.*not an image"):
+            run(real, tmp_path, "coco")
+
+
 def test_params_of_the_defaults_are_the_miniature():
     assert Params().download.source == "world"

@@ -92,11 +92,11 @@ def convert(
 def _coco(folder: Path, test: Path | None) -> Converted:
     records, images = coco.read(folder)
     more = coco.test_images(test) if test else {}
-    unlabelled, whole = coco.unlabelled(more)
+    records += coco.unlabelled(more)
     if not coco.has_regions(folder):
-        return Converted([*records, *unlabelled], images | more)
+        return Converted(records, images | more)
     regions, counts = coco.read_regions(folder, images)
-    return Converted([*records, *unlabelled], images | more, counts, [*regions, *whole])
+    return Converted(records, images | more, counts, [*regions, *coco.unlabelled_regions(more)])
 
 
 def _vqav2(folder: Path, images: Mapping[int, str], test: Path | None) -> Converted:

@@ -5,6 +5,7 @@ The equations behind them are in `vldistill.distill.mad.losses`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -238,7 +239,7 @@ class Mad(MadOptions):
     per_fraction: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: dict(PER_FRACTION),
         description="Fraction in percent, or TASK-FRACTION as in `vcr-100` -> the options it overrides, for all arms; "
-        "it goes over the task's, and that of one task over that of all.",
+        "it goes over the task's, and that of one task over that of all: change both where both are there.",
     )
     arms: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
@@ -281,8 +282,7 @@ class Mad(MadOptions):
     @classmethod
     def _keys_name_fractions(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for key in value:
-            task, _, percent = key.rpartition("-")
-            if task not in ("", *TASKS) or not percent.isdecimal() or not 1 <= int(percent) <= 100:
+            if not re.fullmatch(rf"(({'|'.join(TASKS)})-)?([1-9][0-9]?|100)", key):
                 raise ValueError(f"{key} is neither a fraction in percent nor TASK-FRACTION ({', '.join(TASKS)})")
         return value
 

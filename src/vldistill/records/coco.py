@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vldistill.errors import InputError
 from vldistill.files import read_json
@@ -108,14 +108,18 @@ def test_image_names(folder: Path) -> dict[int, str]:
     return {_number(key): key for key in test_images(folder)}
 
 
-def unlabelled(images: Mapping[str, ImageFile]) -> tuple[list[CaptionRecord], list[RegionsRecord]]:
-    """Records and boxes of the images of test2015: no captions and no boxes, but the images' sizes.
+def unlabelled(images: Mapping[str, ImageFile]) -> list[CaptionRecord]:
+    """Records of the images of test2015, which have no captions."""
+    return [CaptionRecord(str(_number(key)), key, [], UNLABELLED) for key in images]
+
+
+def unlabelled_regions(images: Mapping[str, ImageFile]) -> list[RegionsRecord]:
+    """The images of test2015 as a whole: nobody has drawn boxes on them.
 
     Raises:
         InputError: a file is no image.
     """
-    records = [CaptionRecord(str(_number(key)), key, [], UNLABELLED) for key in images]
-    return records, [RegionsRecord(key, *_size(image), [], []) for key, image in images.items()]
+    return [RegionsRecord(key, *_size(image), [], []) for key, image in images.items()]
 
 
 def _number(key: str) -> int:
@@ -125,7 +129,7 @@ def _number(key: str) -> int:
 def _size(image: ImageFile) -> tuple[int, int]:
     try:
         return Image.open(BytesIO(image.read())).size
-    except UnidentifiedImageError:
+    except (OSError, Image.DecompressionBombError):
         raise InputError("not an image", file=image.path, action=MEND) from None
 
 
