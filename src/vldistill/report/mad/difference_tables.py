@@ -173,7 +173,8 @@ def bars(requirements: Sequence[Bar]) -> Table:
         )
     columns = [("where", "task, data"), ("asked", "asked"), ("value", "measured"), *ENDS]
     columns += [("half", "half-width"), ("met", "verdict")]
-    return Table("mad_bars", "What MAD must show, points", columns, rows, ("where",))
+    note = "Corrected p: by Holm over the gains claimed here, not over all rows of the table of gains below."
+    return Table("mad_bars", "What MAD must show, points", columns, rows, ("where",), notes=(note,))
 
 
 def verdict(one: Difference, level: float) -> Cell:
