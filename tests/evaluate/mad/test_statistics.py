@@ -102,8 +102,8 @@ def test_rules_of_vcr_are_pooled_and_also_told_apart():
     assert pooled.value == pytest.approx(sum(part.value * part.items for part in parts) / 120)
 
 
-WITHOUT_DISTILLATION = {"weight", "training.learning_rate", "training.embedding_rate"}
-"""In what a control that is not distilled differs from MAD besides its switch: `weight` is 0, and the rates are
+WITHOUT_DISTILLATION = {"weight", "training.learning_rate"}
+"""In what a control that is not distilled differs from MAD besides its switch: `weight` is 0, and the learning rate is
 tuned for arms with and without distillation apart (docs/tuning.md)."""
 
 
