@@ -276,6 +276,7 @@ def test_power_is_told_and_unknown_from_one_seed(tmp_path: Path) -> None:
     assert table(alone, "").rows[0]["power"].shown == "?"
 
 
+@pytest.mark.slow
 def test_tables_in_all_forms(tmp_path: Path, run, rows) -> None:
     base, other = pair(tmp_path)
     comparison = compare_revisions(base, [other], QUICK)

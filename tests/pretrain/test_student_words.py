@@ -75,7 +75,8 @@ def test_the_smallest_subset_has_all_that_the_rendered_tasks_add_to_the_words_of
     scenes = world.scenes("train", ("seen",), 1000, "words")
     phrases = [genome.scene_phrase(scene, world.rng("p", at)) for at, scene in enumerate(scenes)]
     named = set(read_official(tmp_path)) | words_of(phrases)
-    drawn = [vcr.items(g, 1, world.rng("v", at), 0.7)[0] for at, g in enumerate(draw_groups(world, "train", 1000, "g"))]
+    groups = enumerate(draw_groups(world, "train", 1000, "g"))
+    drawn = [item for at, group in groups for item in vcr.items(group, 1, world.rng("v", at), 0.7)]
     tasks = {
         "snli_ve": [entailment.hypothesis(scene, world.rng("h", at), 0.25).text for at, scene in enumerate(scenes)],
         "vcr": [" ".join(student_text(text) for text in (o.question, *o.answers, *o.rationales)) for o in drawn],

@@ -86,6 +86,7 @@ def test_contradictions_are_wrong_in_every_slot_alike(hypotheses):
     assert set(wrong) == set(SLOTS)
 
 
+@pytest.mark.slow
 def test_a_hypothesis_only_classifier_gains_what_was_planted(hypotheses):
     (train, test) = ([drawn for _, drawn in hypotheses[pool]] for pool in ("train", "test"))
     guesses = blind_answers([h.text for h in train], [h.label for h in train], [h.text for h in test])
@@ -195,6 +196,7 @@ def test_a_classifier_without_the_picture_gains_what_was_planted_in_vcr(world, r
         assert least <= 100 * right / len(test) - 100 / CHOICES <= most, scores
 
 
+@pytest.mark.slow
 def test_a_classifier_without_the_picture_gains_what_changed_answer_priors_plant(world, tmp_path):
     """On the same questions: one that is trained on changed priors against one that is trained on plain ones."""
     scenes = {

@@ -150,6 +150,7 @@ def test_a_picked_region_is_where_vilt_has_its_patches(root: Path, tmp_path: Pat
     assert made.model.student.model.embeddings.patch_embeddings.projection.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_the_preset_paper_distils_with_vilt(root: Path, tmp_path: Path) -> None:
     project = Path(__file__).parents[3]
     tiny = params_tree(**ONE_CELL)
