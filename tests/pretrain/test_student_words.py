@@ -68,7 +68,10 @@ def words_of(texts: Iterable[str]) -> set[str]:
 
 
 def test_the_smallest_subset_has_all_that_the_rendered_tasks_add_to_the_words_of_vg(tmp_path: Path) -> None:
-    """So no text outside a training subset decides what is a token, though all of a task's are read for words."""
+    """So no text outside a training subset decides what is a token, though all of a task's are read for words.
+
+    Of VCR's it is the 5 % subset: one question in twenty asks `where`, so 1 % may lack that word.
+    """
     params = Params.model_validate({"world": {"sizes": {"vg": 8, "phrases": 1, "figure_phrases": 1}}})
     world = World(params.world)
     write_vg(world, tmp_path)
@@ -82,7 +85,7 @@ def test_the_smallest_subset_has_all_that_the_rendered_tasks_add_to_the_words_of
         "vcr": [" ".join(student_text(text) for text in (o.question, *o.answers, *o.rationales)) for o in drawn],
         "vqa": [questions.vqa_question(scene, world.rng("q", at)).text for at, scene in enumerate(scenes)],
     }
-    for task, fewest in (("snli_ve", 60), ("vcr", 20), ("vqa", 100)):
+    for task, fewest in (("snli_ve", 60), ("vcr", 100), ("vqa", 100)):
         everything, few = words_of(tasks[task]), words_of(tasks[task][:fewest])
         assert everything - few <= named, task
         assert everything & named - few, "content words of a subset are not all: the others are words of VG"
