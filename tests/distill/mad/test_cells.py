@@ -63,7 +63,8 @@ def test_a_baseline_that_is_stopped_early_was_on_the_way_of_the_whole_one(root: 
     measured = [[{name: row[name] for name in names} for row in map(json.loads, each)] for each in lines]
     assert (len(measured[0]), len(measured[1])) == (6, 3)
     assert measured[1] == measured[0][:3]
-    assert measured[1][-1]["learning_rate"] > 0.5 * TRAINING["learning_rate"]
+    rate = params.distill.mad.options_of("stopped_50", "snli_ve", 50).training.learning_rate
+    assert measured[1][-1]["learning_rate"] > 0.5 * rate
 
 
 def test_batches_then_gather(root: Path, tmp_path: Path) -> None:
