@@ -12,6 +12,7 @@ import frontends as front_ends
 from vldistill import cells, code_version
 from vldistill import params as experiment
 from vldistill.errors import VldistillError
+from vldistill.pretrain import names as pretrained
 
 if workflow.config_settings.overwrite_config:
     raise WorkflowError(
@@ -42,10 +43,30 @@ DATASETS = [
     "reading",
     "summary",
 ]
+MAD_DATASETS = ["flickr30k", "snli_ve", "vcr", "vg", "vqa_cp"]
 MODELS = ["clip", "clip_untrained", "bart", "bart_no_direct"]
+STUDENTS = list(pretrained.STUDENTS)
 ENCODERS = ["clip", "clip_untrained"]
 IMAGE_SETS = ["cc3m", "coco", "nocaps"]
+REGION_SETS = ["flickr30k", "vcr", "vg"]
+TEXT_ENCODERS = ["clip", "bart"]
+TEXT_FEATURES = [
+    f"results/features/{encoder}/texts/manifest.json" for encoder in TEXT_ENCODERS
+]
+# The sets of the texts that a teacher has vectors of.
+TEXT_SETS = ["snli_ve", "vcr", "vqav2", "vg"]
+# The phrases that MAD's maps between student and teachers are fitted on, and the features of their images.
+PHRASES = [
+    "results/download/vg/manifest.json",
+    "results/features/clip/vg/manifest.json",
+]
 TASKS = ["coco", "nocaps", "vqav2", "okvqa", "domains", "reading", "summary"]
+# MAD's tasks: the set of the images first, then those of the records.
+MAD_TASKS = {
+    "snli_ve": ["flickr30k", "snli_ve"],
+    "vcr": ["vcr"],
+    "vqa": ["coco", "vqav2", "vqa_cp"],
+}
 VLKD_BATCHES = range(
     len(cells.batches(cells.vlkd_cells(PARAMS), PARAMS.compute.runs_per_job))
 )
@@ -102,3 +123,20 @@ def pretraining_data(wildcards):
     """Manifests of the data sets that a model is trained on (or takes its vocabulary from)."""
     used = ["cc3m"] if wildcards.model.startswith("clip") else ["corpus", "cc3m"]
     return expand("results/download/{dataset}/manifest.json", dataset=used)
+
+
+def task_data(wildcards):
+    """Manifests of the data sets that hold the records and images of one of MAD's tasks."""
+    return expand(
+        "results/download/{dataset}/manifest.json", dataset=MAD_TASKS[wildcards.task]
+    )
+
+
+def task_features(wildcards):
+    """The feature store of the images of one of MAD's tasks."""
+    return f"results/features/clip/{MAD_TASKS[wildcards.task][0]}/manifest.json"
+
+
+def mad_batches(wildcards):
+    """Numbers of the batches of cells of one of MAD's tasks."""
+    return range(len(cells.mad_batches(PARAMS, wildcards.task)))

@@ -3,6 +3,11 @@ rule download:
         expand("results/download/{dataset}/manifest.json", dataset=DATASETS),
 
 
+rule download_mad:
+    input:
+        expand("results/download/{dataset}/manifest.json", dataset=MAD_DATASETS),
+
+
 rule download_set:
     input:
         registry="data/registry.csv",
@@ -26,3 +31,8 @@ rule download_set:
         ),
     shell:
         "vldistill download {wildcards.dataset} > {log} 2>&1"
+
+
+use rule download_set as download_mad_set with:
+    wildcard_constraints:
+        dataset="|".join(MAD_DATASETS),

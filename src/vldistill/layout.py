@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 PARAMS = "params.yaml"
+TEXTS = "texts"
+"""The name of an encoder's features of all texts that teach a student, in the place of a data set's."""
 
 
 def download(root: str | Path, dataset: str) -> Path:
@@ -33,6 +35,11 @@ def distill_vlkd(root: str | Path) -> Path:
     return Path(root) / "results" / "distill" / "vlkd"
 
 
+def distill_mad(root: str | Path, task: str) -> Path:
+    """All MAD models of a task, a folder ``ARM-fFRACTION-sSEED`` each."""
+    return Path(root) / "results" / "distill" / "mad" / task
+
+
 def predict_vlkd(root: str | Path) -> Path:
     """Predictions of VLKD in the official result formats."""
     return Path(root) / "results" / "evaluate" / "vlkd" / "predict"
@@ -41,6 +48,21 @@ def predict_vlkd(root: str | Path) -> Path:
 def score_vlkd(root: str | Path) -> Path:
     """Scores of VLKD's predictions."""
     return Path(root) / "results" / "evaluate" / "vlkd" / "score"
+
+
+def predict_mad(root: str | Path, task: str) -> Path:
+    """Predictions of MAD on one task."""
+    return Path(root) / "results" / "evaluate" / "mad" / "predict" / task
+
+
+def score_items_mad(root: str | Path, task: str) -> Path:
+    """Per-item scores of MAD on one task, a folder a subset."""
+    return Path(root) / "results" / "evaluate" / "mad" / "score" / "items" / task
+
+
+def scores_mad(root: str | Path, task: str) -> Path:
+    """The tidy rows of MAD's scores on one task."""
+    return Path(root) / "results" / "evaluate" / "mad" / "score" / f"scores-{task}.jsonl"
 
 
 def report(root: str | Path) -> Path:

@@ -12,6 +12,8 @@ from vldistill.files import read_json
 from vldistill.params import Params
 from vldistill.runs import KEY, LOCK, RESULT, identity, process_start, read_owner
 
+CELLS = ("distill", "distill_mad", "evaluate_predict", "evaluate_mad_predict")
+"""Stages of whose run folders there are many, of whatever experiments."""
 TEMPORARY = re.compile(r"\..+\.(\d+)\.(tmp|new|old)")
 
 
@@ -47,7 +49,7 @@ def _useless(folder: Path, root: Path, unfinished: bool, own: set[Path] | None) 
         return True
     if unfinished and not (folder / RESULT).is_file():
         return True
-    return own is not None and stage in ("distill", "evaluate_predict") and folder not in own
+    return own is not None and stage in CELLS and folder not in own
 
 
 def _of_experiment(params: Params, root: Path) -> set[Path]:
@@ -67,12 +69,34 @@ def _of_experiment(params: Params, root: Path) -> set[Path]:
         asked = jobs.all_jobs(params, cells)
         absent = jobs.absent_tasks(asked, root)
         predicting = [job for job in asked if job.task not in absent]
-        return distilled | {folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in predicting}
+        predicted = {folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in predicting}
+        return distilled | predicted | _of_mad(params, root)
     except InputError as error:
         raise InputError(
             f"what belongs to the present experiment cannot be told: {error}",
             action="Run it first, or leave out --others",
         ) from error
+
+
+def _of_mad(params: Params, root: Path) -> set[Path]:
+    from vldistill.cells import mad_cells
+    from vldistill.distill.mad import key
+    from vldistill.evaluate.mad import jobs
+    from vldistill.evaluate.mad.data import MadData
+    from vldistill.params.mad import TASKS
+    from vldistill.runs import folder_of
+
+    found: set[Path] = set()
+    for task in TASKS:
+        if MadData(params, root, task).absent:
+            continue
+        for cell in mad_cells(params, task):
+            partner = key.partner_of(params, cell)
+            found |= {key.look_up(params, root, each).path for each in (cell, partner) if each is not None}
+            if key.asks_teacher(params.distill.mad.options_of(cell.arm, task, cell.fraction)):
+                found.add(folder_of(key.STAGE, key.maps_key(params, root, cell), root))
+        found |= {folder_of(jobs.STAGE, jobs.key(job, params, root), root) for job in jobs.all_jobs(params, task)}
+    return found
 
 
 def _in_use(folder: Path) -> bool:

@@ -175,6 +175,24 @@ def numbers_of(rows: Sequence[Mapping[str, Any]], variant: str = "official") -> 
     return found
 
 
+def numbers_of_mad(per_seed: Mapping[str, Sequence[float]]) -> list[Reference]:
+    """MAD's headline numbers, each with the interval of its seeds.
+
+    Args:
+        per_seed: name below ``mad`` in metrics.json -> the number of each seed.
+
+    Raises:
+        VldistillError: there are fewer than two seeds.
+    """
+    found = []
+    for name, values in per_seed.items():
+        if len(values) < 2:
+            raise VldistillError(f"a reference needs at least two seeds of mad.{name}, not {len(values)}. Add seeds")
+        low, high = seed_interval(values, "percent")
+        found.append(Reference(f"mad.{name}", statistics.fmean(values), low, high, len(values), "percent"))
+    return found
+
+
 def machine() -> str:
     """Processor, number of cores and system, without the host's name."""
     model = platform.processor() or platform.machine()
@@ -188,9 +206,14 @@ def machine() -> str:
 def write_reference(root: str | Path, preset: str = "mini") -> Path:
     """Make this run's numbers the reference of ``preset``; returns the file."""
     from vldistill import params
+    from vldistill.evaluate.mad.tables import read_results
+    from vldistill.report.mad.found import per_seed, scored_tasks
 
     rows = read_jsonl(layout.score_vlkd(root) / "scores.jsonl")
-    numbers = numbers_of(rows, params.load(Path(root) / layout.PARAMS).evaluate.vlkd.vqa_variant)
+    experiment = params.load(Path(root) / layout.PARAMS)
+    numbers = numbers_of(rows, experiment.evaluate.vlkd.vqa_variant)
+    tasks, _ = scored_tasks(experiment, Path(root))
+    numbers += numbers_of_mad(per_seed(read_results(root, tasks), tasks))
     path = reference_path(root, preset)
     content = {
         "numbers": [asdict(number) for number in numbers],

@@ -35,7 +35,7 @@ def test_download_then_split(project):
 def test_official_files_to_look_at(project):
     assert call(download, "vqav2", "--official", "look/vqa").exit_code == 0
     names = {path.name for path in (project / "look" / "vqa").iterdir()}
-    assert "v2_mscoco_val2014_annotations.json" in names and len(names) == 4
+    assert "v2_mscoco_val2014_annotations.json" in names and len(names) == 5
     assert not layout.download(project, "vqav2").exists()
     with pytest.raises(InputError, match="not empty"):
         call(download, "coco", "--official", "look/vqa")

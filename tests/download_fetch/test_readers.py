@@ -19,7 +19,7 @@ from vldistill.download.registry import COLUMNS, REGISTRY, materialise, read_reg
 from vldistill.records import cc3m, coco, nocaps, okvqa, vqa
 
 ROOT = Path(__file__).parents[2]
-DATASETS = ("coco", "nocaps", "vqav2", "okvqa", "cc3m", "glue", "snli", "snli_ve", "xsum", "vqacp")
+DATASETS = ("coco", "nocaps", "vqav2", "okvqa", "cc3m", "glue", "snli", "snli_ve", "xsum", "vqa_cp", "vg")
 TRAIN, VAL, OPEN = "COCO_train2014_000000000001.jpg", "COCO_val2014_000000000002.jpg", "0013ea2087020901.jpg"
 
 

@@ -59,7 +59,7 @@ def _own_data_folder(monkeypatch):
 
 def test_tracked_registry_is_sound():
     sources = read_registry(ROOT / REGISTRY)
-    for needed in ("coco", "nocaps", "vqav2", "okvqa", "cc3m", "vqacp", "snli_ve", "vcr", "glue", "xsum"):
+    for needed in ("coco", "nocaps", "vqav2", "okvqa", "cc3m", "vqa_cp", "snli_ve", "vcr", "glue", "xsum"):
         assert any(source.set == needed for source in sources), needed
     for source in sources:
         assert (ROOT / CARDS / f"{source.licence}.md").is_file(), f"{source.key} names no licence card"

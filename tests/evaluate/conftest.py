@@ -11,6 +11,7 @@ from open_clip.model import CLIP
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
+from tests.tiny_world import TINY
 from vldistill import artifact, distill, evaluate, layout
 from vldistill.download import stage as download
 from vldistill.features import extract as features
@@ -20,7 +21,7 @@ from vldistill.params import Params
 from vldistill.records import read_texts
 from vldistill.split import stage as split
 
-SIZES = {
+SIZES = TINY.model_dump() | {
     "cc3m": 60, "captions": 2, "coco_train": 20, "coco_val": 20, "coco_test": 24, "questions": 2, "okvqa_test": 12,
     "nocaps": 6, "nocaps_references": 3, "references": 3, "corpus": 200, "text_train": 40,
     "text_dev": 10, "text_test": 16,

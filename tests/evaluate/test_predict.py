@@ -43,6 +43,8 @@ def test_every_task_arm_and_control_has_a_file_of_the_official_format(
     assert index["vqav2/all-s0.json"]["prompt"] == params.evaluate.vlkd.prompts.vqa
     assert index["vqav2/all-s0.json"]["extraction"] == {"echo": len(read_json(predicted / "vqav2/all-s0.json"))}
     assert not (predicted / "nocaps/pooled-s0.json").exists()
+    # a question type of "" would be that of the questions without public answers
+    assert index["vqav2/majority.json"]["majority"].keys() and "" not in index["vqav2/majority.json"]["majority"]
 
 
 def test_an_image_changes_what_the_model_says_and_a_shuffled_one_changes_it_again(predicted: Path) -> None:

@@ -26,7 +26,7 @@ from vldistill.report.origin import absent
 from vldistill.split import stage as split
 
 REPO = Path(__file__).parents[2]
-ABSENT = ("domains", "corpus", "reading", "summary")
+ABSENT = ("domains", "corpus", "reading", "summary", "vqa_cp")
 TASKS = ["coco", "vqav2", "domains", "reading", "corpus"]
 
 pytestmark = pytest.mark.slow
@@ -47,6 +47,7 @@ def paper(params: Params, weights: dict[str, Path]) -> Params:
     tree["pretrain"]["language_model"] |= {"source": "published", "published": str(weights["bart"])}
     tree["distill"]["vlkd"] |= {"active": ["all"], "seeds": {"all": 1}}
     tree["distill"]["vlkd"]["replay"]["share"] = 0.0
+    tree["distill"]["mad"] |= {"tasks": [], "extra": {}}
     tree["evaluate"]["vlkd"] |= {"tasks": {"default": TASKS}, "controls": {"default": []}}
     return Params.model_validate(tree)
 
@@ -57,7 +58,8 @@ def write_registry(root: Path) -> None:
     kept = [
         line
         for line, source in zip(lines, read_registry(REPO / "data" / "registry.csv"), strict=True)
-        if source.set in TEXTS or all((root / "data" / "raw" / source.set / name).exists() for name in source.names)
+        if source.set in (*TEXTS, download.RESPLIT)
+        or all((root / "data" / "raw" / source.set / name).exists() for name in source.names)
     ]
     (root / "data" / "registry.csv").write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
 
@@ -73,7 +75,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, params: Params, paper: Par
     for task in split.TASKS:
         split.run(paper, root, task)
     for name in pretrain.NAMES:
-        pretrain.run(paper, root, name)
+        if name not in pretrain.STUDENTS:
+            pretrain.run(paper, root, name)
     for encoder in ("clip", "clip_untrained"):
         for dataset in ("cc3m", "coco", "nocaps"):
             features.run(paper, root, encoder, dataset)

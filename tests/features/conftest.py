@@ -16,13 +16,14 @@ from PIL import Image
 from vldistill import artifact, layout
 from vldistill.models.teacher import save_teacher
 from vldistill.params import Params
-from vldistill.records import CaptionRecord, write_records
+from vldistill.records import CaptionRecord, RegionsRecord, write_records, write_regions
 
 CONFIG = {
     "embed_dim": 24,
     "vision_cfg": {"image_size": 16, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 12, "width": 32, "heads": 2, "layers": 1},
 }
+BOXES = [[0.0, 0.0, 16.0, 16.0], [8.0, 8.0, 32.0, 32.0], [0.0, 16.0, 32.0, 32.0]]
 PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
 
 
@@ -42,6 +43,14 @@ def make_dataset(root: Path, count: int = 50, broken: dict[str, bytes | None] | 
 
     def build(folder: Path) -> None:
         write_records(folder, records)
+        write_regions(
+            folder,
+            [
+                # two boxes, or three where the number is even: one more than the student takes
+                RegionsRecord(record.image, 32, 32, BOXES[: 3 - at % 2], ["a", "b", "c"][: 3 - at % 2])
+                for at, record in enumerate(records)
+            ],
+        )
         with zipfile.ZipFile(folder / "images.zip", "w") as archive:
             for at, record in enumerate(records):
                 data = (broken or {}).get(record.image, png(at))
@@ -76,4 +85,6 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def params() -> Params:
-    return Params.model_validate({"features": {"shard_rows": 8, "batch_size": 4}})
+    return Params.model_validate(
+        {"features": {"shard_rows": 8, "batch_size": 4}, "pretrain": {"student": {"regions": {"most": 3}}}}
+    )

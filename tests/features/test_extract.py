@@ -67,19 +67,21 @@ def slow(*arguments):
     time.sleep(0.15)
     return make(*arguments)
 extract.make_shard = slow
-extract.run(Params.model_validate({"features": {"shard_rows": 8, "batch_size": 4}}), Path(sys.argv[1]), "clip", "coco")
+extract.run(Params.model_validate_json(sys.argv[2]), Path(sys.argv[1]), "clip", "coco")
 """
 
 
-def start(root: Path) -> subprocess.Popen:
+def start(root: Path, params: Params) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(root)], env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True
+        [sys.executable, "-c", SCRIPT, str(root), params.model_dump_json()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
 
 
 @pytest.mark.slow
 def test_killed_extraction_goes_on_with_the_missing_shards(project: Path, params: Params, monkeypatch) -> None:
-    process = start(project)
+    process = start(project, params)
     until = time.monotonic() + 120
     while len(committed(project)) < 5 and time.monotonic() < until:
         time.sleep(0.01)

@@ -10,8 +10,10 @@ import yaml
 from click.testing import CliRunner
 
 from vldistill import presets
+from vldistill.cells import mad_cells
 from vldistill.cli.preset import command
 from vldistill.errors import VldistillError
+from vldistill.params.mad import PARTS, TASKS
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +57,21 @@ def test_command_shows_without_writing(project):
     assert " -> " in result.output
     assert (project / "params.yaml").read_bytes() == before
     assert "equals the preset mini" in CliRunner().invoke(command, []).output
+
+
+def test_the_paper_preset_trains_every_part_and_control_on_every_fraction() -> None:
+    params = presets.params_of(ROOT, "paper")
+    mad, cells = params.distill.mad, mad_cells(params)
+    assert {(cell.task, cell.fraction) for cell in cells if cell.arm == "mad"} == {
+        (task, fraction) for task in TASKS for fraction in (1, 5, 10, 25, 100)
+    }
+    assert len({cell.seed for cell in cells if (cell.arm, cell.fraction) == ("mad", 1)}) == 5
+    steps = [mad.options_of("mad", "vcr", fraction).training.steps for fraction in (1, 5, 10, 25, 100)]
+    assert steps == sorted(set(steps)), "each fraction has steps of its own"
+    assert {arm for arm in PARTS if "gap" not in arm} - {cell.arm for cell in cells} == {
+        "embeddings_init",  # for words that a student never met: a published one has met them
+        "projected_input",  # for a student that reads CLIP's regions
+    }
 
 
 def test_a_broken_params_file_can_be_replaced(project):

@@ -22,7 +22,7 @@ from vldistill.files import read_json
 from vldistill.models.language_model import held_out, load_language_model
 from vldistill.models.teacher import load_teacher
 from vldistill.params import Params
-from vldistill.pretrain.stage import recipe_of
+from vldistill.pretrain.recipes import recipe_of
 from vldistill.records import read_texts
 from vldistill.training import Stopped
 

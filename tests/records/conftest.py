@@ -1,10 +1,11 @@
-"""A tiny world's official files, rendered once; each test gets a copy to break."""
+"""A tiny world's official files, rendered once, and hand-made ones; each test gets a copy to break."""
 
 import os
 import shutil
 
 import pytest
 
+from tests.records import handmade
 from tests.tiny_world import TINY
 from vldistill.params.world import World as WorldParams
 from vldistill.world.official import write
@@ -15,6 +16,7 @@ from vldistill.world.scenes import World
 def tiny_world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("official")
     write(World(WorldParams(sizes=TINY)), folder)
+    handmade.write(folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import pytest
 from vldistill.download.convert import convert
 from vldistill.errors import InputError
 from vldistill.files import read_json, read_jsonl
-from vldistill.records import cc3m, coco, nocaps, okvqa, text, vqa
+from vldistill.records import cc3m, coco, nocaps, okvqa, text, visual_genome, vqa, vqa_cp
 
 VAL_CAPTIONS = f"coco/{coco.ANNOTATIONS[1]}"
 KARPATHY = f"coco/{coco.KARPATHY}"
@@ -18,8 +18,15 @@ OK_Q, OK_A = (f"okvqa/{name}" for name in okvqa.FILES["test"])
 DOM_Q, DOM_A = (f"domains/{name}" for name in vqa.DOMAINS["test"])
 CORPUS, READING, SUMMARY = f"corpus/{text.CORPUS}", "reading/test.jsonl", "summary/dev.jsonl"
 PAIRS = f"cc3m/{cc3m.PAIRS}"
+INSTANCES = f"coco/{coco.INSTANCES[1]}"
+SNLI_VE, VCR = "snli_ve/snli_ve_test.jsonl", "vcr/train.jsonl"
+VG_SIZES, VG_PHRASES, VG_OBJECTS = (
+    f"vg/{name}" for name in (visual_genome.SIZES, visual_genome.PHRASES, visual_genome.OBJECTS)
+)
+CP_Q, CP_A = (f"vqa_cp/{name}" for name in vqa_cp.FILES["train"])
+BARE = ""
 
-# set, file, list in the file (None: JSON lines), field -> a value of the wrong type
+# set, file, list in the file (None: JSON lines, BARE: the whole file), field -> a value of the wrong type
 FIELDS = [
     ("coco", VAL_CAPTIONS, "images", "id", "7"),
     ("coco", VAL_CAPTIONS, "images", "file_name", 7),
@@ -58,6 +65,36 @@ FIELDS = [
     ("reading", READING, None, "answer", 1),
     ("summary", SUMMARY, None, "document", False),
     ("summary", SUMMARY, None, "summary", 1),
+    *(
+        ("coco", INSTANCES, "images", field, value)
+        for field, value in (("id", "7"), ("file_name", 1), ("width", 4.5), ("height", "48"))
+    ),
+    *(
+        ("coco", INSTANCES, "annotations", field, value)
+        for field, value in (("id", "7"), ("image_id", None), ("category_id", []), ("bbox", {}), ("iscrowd", "0"))
+    ),
+    *(("snli_ve", SNLI_VE, None, field, 1) for field in ("pairID", "gold_label", "sentence2", "Flickr30K_ID")),
+    *(("vcr", VCR, None, field, 1) for field in ("annot_id", "movie", "img_fn", "metadata_fn", "objects", "question")),
+    *(
+        ("vcr", VCR, None, field, value)
+        for field, value in (
+            ("answer_choices", {}),
+            ("rationale_choices", "a"),
+            ("answer_label", "1"),
+            ("rationale_label", 1.0),
+        )
+    ),
+    ("vg", VG_SIZES, BARE, "image_id", "1"),
+    ("vg", VG_SIZES, BARE, "width", "1"),
+    ("vg", VG_SIZES, BARE, "height", None),
+    ("vg", VG_PHRASES, BARE, "id", "1"),
+    ("vg", VG_PHRASES, BARE, "regions", {}),
+    ("vg", VG_OBJECTS, BARE, "image_id", "1"),
+    ("vg", VG_OBJECTS, BARE, "objects", 1),
+    ("vqa_cp", CP_Q, BARE, "question_id", "1"),
+    ("vqa_cp", CP_Q, BARE, "question", 1),
+    ("vqa_cp", CP_A, BARE, "question_id", "1"),
+    ("vqa_cp", CP_A, BARE, "answers", 1),
 ]
 IDS = [
     ("coco", VAL_CAPTIONS, "images", "id"),
@@ -73,6 +110,15 @@ IDS = [
     ("corpus", CORPUS, None, "id"),
     ("reading", READING, None, "id"),
     ("summary", SUMMARY, None, "id"),
+    ("coco", INSTANCES, "images", "id"),
+    ("coco", INSTANCES, "annotations", "id"),
+    ("snli_ve", SNLI_VE, None, "pairID"),
+    ("vcr", VCR, None, "annot_id"),
+    ("vg", VG_SIZES, BARE, "image_id"),
+    ("vg", VG_PHRASES, BARE, "id"),
+    ("vg", VG_OBJECTS, BARE, "image_id"),
+    ("vqa_cp", CP_Q, BARE, "question_id"),
+    ("vqa_cp", CP_A, BARE, "question_id"),
 ]
 JSON_FILES = sorted({(name, file) for name, file, *_ in FIELDS})
 NAMES = [f"{name}-{Path(file).name}-{part}-{field}" for name, file, part, field, *_ in FIELDS]
@@ -94,7 +140,7 @@ def edit(path, part, change):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     else:
         document = read_json(path)
-        change(document[part])
+        change(document if part == BARE else document[part])
         write_json(path, document)
 
 
@@ -146,11 +192,12 @@ def test_truncated_json(files, name, file):
 @pytest.mark.parametrize(("name", "file"), [*JSON_FILES, ("cc3m", PAIRS)])
 def test_bad_utf8(files, name, file):
     data = (files / file).read_bytes()
-    # inside the second line's text, where a letter was
+    # a little into the second line, where a letter was
     at = data.index(b"\n") + 8
+    line = data[:at].count(b"\n") + 1
     (files / file).write_bytes(data[:at] + b"\xff\xfe" + data[at:])
     error = refused(files, name)
-    assert (error.file, error.record) == (files / file, "line 2")
+    assert (error.file, error.record) == (files / file, f"line {line}")
     assert "UTF-8" in error.problem and "0xff" in error.problem
 
 
@@ -175,9 +222,10 @@ def test_list_missing_or_no_list(files, name, file, part):
 @pytest.mark.parametrize(("name", "file"), JSON_FILES)
 def test_a_record_or_document_of_another_kind(files, name, file):
     jsonl = file.endswith(".jsonl")
-    (files / file).write_text("[1]\n" if jsonl else "[]")
+    bare = any(part == BARE for _, other, part, *_ in FIELDS if other == file)
+    (files / file).write_text("[1]\n" if jsonl else "{}" if bare else "[]")
     error = refused(files, name)
-    assert error.file == files / file and "instead of an object" in error.problem
+    assert error.file == files / file and f"instead of {'a list' if bare else 'an object'}" in error.problem
 
 
 @pytest.mark.parametrize("field", ["id", "text", "kind"])

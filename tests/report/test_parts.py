@@ -1,4 +1,4 @@
-"""Charts, curves, gallery, doubts, costs: the rules behind the page."""
+"""Charts, curves, gallery, reliability warnings, costs: the rules behind the page."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from vldistill.files import write_json, write_jsonl
 from vldistill.params import Params
 from vldistill.params.pretrain import Clip
 from vldistill.report import comparable, cost, curves, gallery, papers, svg
-from vldistill.report.doubts import doubts, retained
 from vldistill.report.numbers import Numbers
+from vldistill.report.reliability import reliability_warnings, retained
 from vldistill.report.scores import Row, difference, estimate
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
@@ -107,10 +107,10 @@ def of_task(task: str, rows: Sequence[Row]) -> list[Row]:
     return [replace(old, task=task, metric=metric, variant=variant) for old in rows]
 
 
-def test_no_doubts_when_every_control_fails() -> None:
-    assert not doubts(numbers(*GOOD), 10.0)
+def test_no_warnings_when_every_control_fails() -> None:
+    assert not reliability_warnings(numbers(*GOOD), 10.0)
     everywhere = [made for task in ("vqav2", "okvqa", "domains", "coco") for made in of_task(task, GOOD)]
-    assert not doubts(numbers(*everywhere), 10.0)
+    assert not reliability_warnings(numbers(*everywhere), 10.0)
 
 
 @pytest.mark.parametrize("task", ["vqav2", "okvqa", "domains"])
@@ -118,10 +118,10 @@ def test_no_doubts_when_every_control_fails() -> None:
     ("spoilt", "value", "words"),
     [(1, 71.0, "without any image"), (2, 80.5, "another item"), (3, 70.1, "majority"), (4, 80.0, "untrained CLIP")],
 )
-def test_a_control_that_works_is_a_doubt(task: str, spoilt: int, value: float, words: str) -> None:
+def test_a_control_that_works_raises_a_warning(task: str, spoilt: int, value: float, words: str) -> None:
     rows = of_task(task, GOOD)
     rows[spoilt] = replace(rows[spoilt], value=value)
-    found = doubts(numbers(*rows, *(GOOD if task != "vqav2" else ())), 10.0)
+    found = reliability_warnings(numbers(*rows, *(GOOD if task != "vqav2" else ())), 10.0)
     assert found.not_run == ()
     assert len(found.working) == 1
     assert words in found.working[0]
@@ -131,20 +131,20 @@ def test_a_control_that_works_is_a_doubt(task: str, spoilt: int, value: float, w
 def test_captions_without_the_image_must_lose_a_quarter_of_cider(spoilt: int, value: float, near: bool) -> None:
     rows = of_task("coco", GOOD)
     rows[spoilt] = replace(rows[spoilt], value=value)
-    found = doubts(numbers(*GOOD, *rows), 10.0)
+    found = reliability_warnings(numbers(*GOOD, *rows), 10.0)
     assert [("less than 20 points below" in text) for text in found.working] == [True] * near
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 4])
 def test_a_control_that_was_not_run_has_a_sentence_of_its_own(missing: int) -> None:
-    found = doubts(numbers(*(old for index, old in enumerate(GOOD) if index != missing)), 10.0)
+    found = reliability_warnings(numbers(*(old for index, old in enumerate(GOOD) if index != missing)), 10.0)
     assert found
     assert found.working == ()
     assert [text.endswith(NOT_RUN) for text in found.not_run] == [True]
 
 
-def test_a_headline_that_was_not_run_is_a_doubt() -> None:
-    found = doubts(numbers(*of_task("coco", GOOD)), 10.0)
+def test_a_headline_that_was_not_run_raises_a_warning() -> None:
+    found = reliability_warnings(numbers(*of_task("coco", GOOD)), 10.0)
     assert found.working == ()
     assert len(found.not_run) == 1
 
@@ -182,13 +182,19 @@ def test_ours_stand_in_the_row_of_the_teacher_that_was_used(clip: Clip, name: st
     assert sum(row["reported"].number is not None for row in table.rows) == len(reported)
 
 
+ALL_QUESTIONS = {"vqav2": {"test": None}}
+PUBLISHED: dict[str, Any] = {"clip": {"source": "published"}, "language_model": {"source": "published"}}
+
+
 def paper_params(**changes: Any) -> Params:
     tree: dict[str, Any] = {
         "download": {"source": "registry", "gated_remote": "gated"},
-        "pretrain": {"clip": {"source": "published"}, "language_model": {"source": "published"}},
+        "pretrain": PUBLISHED,
+        "split": ALL_QUESTIONS,
     }
-    whole = {"spice": {"images": 0}, **changes.pop("evaluate", {}).get("vlkd", {})}
-    return Params.model_validate(tree | changes | {"evaluate": {"vlkd": whole}})
+    evaluate = changes.pop("evaluate", {})
+    whole = {"spice": {"images": 0}, **evaluate.get("vlkd", {})}
+    return Params.model_validate(tree | changes | {"evaluate": {**evaluate, "vlkd": whole}})
 
 
 @pytest.mark.parametrize(
@@ -197,7 +203,7 @@ def paper_params(**changes: Any) -> Params:
         ({}, None),
         ({"download": {"source": "world"}}, "rendered"),
         ({"pretrain": {"language_model": {"source": "published"}}}, "the teacher is a stand-in"),
-        ({"split": {"coco": {"dev": 5}}}, None),
+        ({"split": {"coco": {"dev": 5}, **ALL_QUESTIONS}}, None),
         ({"split": {"vqav2": {"test": 5}}}, "split.vqav2.test keeps 5"),
         ({"evaluate": {"vlkd": {"max_items": 9}}}, "at most 9"),
         ({"evaluate": {"vlkd": {"split": "dev"}}}, "split is dev"),
@@ -220,6 +226,41 @@ def test_lost_images_set_a_run_apart_from_the_paper(tmp_path: Path) -> None:
     assert comparable.differences(paper_params(), tmp_path) == [
         "3 of 10 images of cc3m were not got",
         "2 of 20 images of coco were not decodable",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"evaluate": {"vlkd": {"max_items": 9, "split": "dev"}}}, None),
+        ({"download": {"source": "world"}}, "rendered"),
+        ({"pretrain": {"student": {"source": "vilt"}}}, "the teacher is a stand-in"),
+        ({"pretrain": PUBLISHED}, "the student is a small one"),
+        ({"evaluate": {"mad": {"max_items": 9}}}, "at most 9 items"),
+        ({"evaluate": {"mad": {"split": "dev"}}}, "split is dev"),
+        ({"split": {"mad": {"snli_ve": {"test": 7}}}}, "split.mad.snli_ve.test keeps 7 images"),
+        ({"split": {"mad": {"vcr": {"test": 7}, "snli_ve": {"dev": 3}}}}, None),
+    ],
+)
+def test_what_sets_a_run_of_mad_apart_from_the_paper(
+    tmp_path: Path, changes: dict[str, Any], reason: str | None
+) -> None:
+    published = {"pretrain": {**PUBLISHED, "student": {"source": "vilt"}}}
+    params = paper_params(**published | changes)
+    found = comparable.mad_differences(params, tmp_path, "snli_ve")
+    assert bool(found) == (reason is not None)
+    assert reason is None or reason in found[0]
+    assert "the leaderboard alone" in comparable.mad_differences(params, tmp_path, "vcr")[-1]
+
+
+def test_lost_items_set_a_run_of_mad_apart_from_the_paper(tmp_path: Path) -> None:
+    params = paper_params(pretrain={**PUBLISHED, "student": {"source": "vilt"}})
+    publish(layout.download(tmp_path, "snli_ve"), lambda folder: None, {"visual_genome": 4})
+    publish(layout.features(tmp_path, "clip", "flickr30k"), lambda folder: None, {"images": 20, "invalid": 2})
+    assert comparable.mad_differences(params, tmp_path, "snli_ve") == [
+        "4 pairs of snli_ve have no image",
+        "2 of 20 images of flickr30k were not decodable",
     ]
 
 
@@ -260,13 +301,13 @@ def test_gallery_takes_the_first_of_the_draw_right_or_wrong(made: Path) -> None:
     keys = [f"coco_{index:04d}.png" for index in range(40)]
     assert [p.key for p in shown] == sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())[:5]
     assert all(p.pixelated and p.source.startswith("data:image/png;base64,") for p in shown)
-    assert all(len(p.asked) == 1 for p in shown)
+    assert all(len(p.questions) == 1 for p in shown)
 
 
 def test_failures_are_failures_in_the_order_of_the_draw(made: Path) -> None:
     shown = gallery.failures(made, "all-s0", "test", 4, 224)
     assert len(shown) == 4
-    assert all(p.asked[0].score == 0 and p.asked[0].answer != p.asked[0].truth for p in shown)
+    assert all(p.questions[0].score == 0 and p.questions[0].answer != p.questions[0].truth for p in shown)
     draw = [hashlib.sha256(f"q{int(p.key[5:9])}".encode()).hexdigest() for p in shown]
     assert draw == sorted(draw)
 

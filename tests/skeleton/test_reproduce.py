@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from vldistill.errors import InputError, VldistillError
-from vldistill.reproduce import compare, lookup, numbers_of, seed_interval
+from vldistill.reproduce import compare, lookup, numbers_of, numbers_of_mad, seed_interval
 
 NUMBER = {"name": "vlkd.vqa.all.accuracy", "value": 74.0, "low": 72.5, "high": 75.0, "n": 3, "unit": "percent"}
 
@@ -164,6 +164,15 @@ def test_a_reference_needs_seeds():
         numbers_of([row("all", 0, 70.0), row("majority", None, 28.0)])
 
 
+def test_a_reference_holds_the_numbers_of_mad():
+    (score, gain) = numbers_of_mad({"vcr.f10": [60.0, 62.0, 64.0], "vcr.f10_gain": [5.0, 5.0, 5.0]})
+    assert (score.name, score.value, score.n, score.unit) == ("mad.vcr.f10", 62.0, 3, "percent")
+    assert score.high - score.value == pytest.approx(4.30265 * 2.0 * (2 / 3) ** 0.5, rel=1e-5)
+    assert (gain.low, gain.high) == (4.5, 5.5), "all seeds agree: the narrowest"
+    with pytest.raises(VldistillError, match=r"two seeds of mad\.vcr\.f10, not 1"):
+        numbers_of_mad({"vcr.f10": [60.0]})
+
+
 def test_seed_interval_covers_the_mean_of_new_seeds():
     """95 % of second runs of 3 seeds lie within the interval of a first one."""
     generator = random.Random(3)
@@ -179,7 +188,7 @@ def test_written_and_compared_with_itself(tmp_path):
     folder = tmp_path / "results" / "evaluate" / "vlkd" / "score"
     folder.mkdir(parents=True)
     (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ROWS))
-    (tmp_path / "params.yaml").write_text("{}\n")
+    (tmp_path / "params.yaml").write_text("distill: {mad: {tasks: [], extra: {}}}\n")
     from vldistill.evaluate.summary import headline
 
     (tmp_path / "results" / "report").mkdir(parents=True)

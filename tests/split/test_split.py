@@ -15,7 +15,7 @@ from vldistill.params import Params
 from vldistill.params.split import Limits, Split
 from vldistill.records import CaptionRecord, QuestionRecord, TextRecord, write_records
 from vldistill.split import run
-from vldistill.split.stage import first, id_list, order
+from vldistill.split.lists import first, id_list, order
 
 names = st.lists(st.text("abcdef0123456789", min_size=1, max_size=6), min_size=1, max_size=60, unique=True)
 fractions = st.floats(0, 1)

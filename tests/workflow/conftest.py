@@ -92,9 +92,13 @@ class Project:
         return {line.split()[0] for line in table} - {"total", "all"}
 
     def stages_of(self, rules: set[str]) -> set[str]:
-        """Stages of dvc.yaml whose command may run one of the rules."""
+        """Stages of dvc.yaml whose command may run one of the rules; those of a group all together."""
         stages = yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        return {name for name, stage in stages.items() if rules & set(stage["cmd"].split())}
+        found: set[str] = set()
+        for name, stage in stages.items():
+            if rules & set(stage.get("do", stage)["cmd"].split()):
+                found |= {f"{name}@{key}" for key in stage["foreach"]} if "foreach" in stage else {name}
+        return found
 
     def copy_to(self, root: Path) -> Project:
         """An independent copy, modification times kept."""

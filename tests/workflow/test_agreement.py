@@ -68,6 +68,7 @@ def clone(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
         (None, None),
         ("report.gallery", 3),
         ("evaluate.vlkd.decoding.vqa.num_beams", 2),
+        ("evaluate.mad.batch_size", 7),
         ("world.seed", 9),
     ],
 )

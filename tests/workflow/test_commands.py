@@ -26,7 +26,7 @@ def test_plan_names_the_changed_key_and_what_is_reused(project: Project) -> None
     text = project.vldistill("plan")
     assert "because distill.vlkd.seeds.all: 2 -> 3" in text
     cells = len(list(project.root.glob("results/distill/vlkd/*/")))
-    assert f"reused: {cells} of {cells + 1} cells stand finished" in text
+    assert f"VLKD: reused: {cells} of {cells + 1} cells stand finished" in text
     assert "by earlier runs" in text
     # and that is what happens: one more run folder, the others untouched
     before = {path: path.stat().st_mtime_ns for path in project.root.glob("scratch/distill/*/result.json")}

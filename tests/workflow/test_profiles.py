@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from conftest import Project
 
 pytestmark = pytest.mark.slow
+GPU_RULES = {
+    "pretrain_model",
+    "pretrain_student",
+    "features_set",
+    "features_mad_set",
+    "features_texts",
+    "distill_vlkd_cells",
+    "distill_mad_cells",
+    "evaluate_vlkd_predict_cells",
+    "evaluate_mad_predict_cells",
+}
 OPTIONS = """
 import os
 import sys
@@ -51,7 +62,7 @@ def test_gpu_jobs_are_asked_for_in_one_place(fresh: Project, tmp_path: Path) -> 
     project.edit("compute.device", "cuda")
     text = project.run("snakemake", "--profile", "slurm", "--dry-run", "all")
     asking = {block.split(":")[0] for block in text.split("\nrule ")[1:] if "gpu=1" in block}
-    assert asking == {"pretrain_model", "features_set", "distill_vlkd_cells", "evaluate_vlkd_predict_cells"}
+    assert asking == GPU_RULES
 
 
 def test_overrides_outside_params_are_refused(fresh: Project) -> None:

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from frontends import graph, plan, sync
+from frontends import graph, plan, revisions, sync
 from vldistill.errors import VldistillError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "accept": sync.accept,
     "differences": graph.differences,
     "plan": plan.jobs,
+    "scores": revisions.scores,
     "sync": sync.synchronise,
+    "trials": revisions.trials,
 }
 
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vldistill.errors import InputError
+
 LOCK = Path("dvc.lock")
 PARAMS = Path("params.yaml")
 MANIFEST = "manifest.json"
+FILLED_IN = re.compile(r"\$\{(key|item\.(\w+))\}")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml; `rules` are the Snakemake rules its command may run, `target` the one it asks for."""
+    """One stage of dvc.yaml; `rules` are the Snakemake rules its command may run, `target` what it asks for.
+
+    Stages of one group (``distill_mad@vcr``, ``distill_mad@vqa``) have the same rules.
+    """
 
     name: str
     rules: tuple[str, ...]
@@ -33,11 +41,33 @@ class Stage:
         """The files that stand for the outs: an artifact folder's manifest, a file itself."""
         return [out if Path(out).suffix else f"{out}/{MANIFEST}" for out in self.outs]
 
+    @property
+    def group(self) -> str:
+        """The name in dvc.yaml: of all stages that one entry gives."""
+        return self.name.partition("@")[0]
+
 
 def stages() -> dict[str, Stage]:
     """The stages of ./dvc.yaml, in the order of the file."""
     tree = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))
-    return {name: _stage(name, entry) for name, entry in tree["stages"].items()}
+    return {each: _stage(each, entry) for name, given in tree["stages"].items() for each, entry in _each(name, given)}
+
+
+def _each(name: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The stages of one entry with their names; `foreach` goes over a mapping of names to values."""
+    if "foreach" not in entry:
+        yield name, entry
+        return
+    for key, item in entry["foreach"].items():
+        yield f"{name}@{key}", _filled_in(entry["do"], {"key": key, **item})
+
+
+def _filled_in(tree: Any, values: dict[str, str]) -> Any:
+    if isinstance(tree, dict):
+        return {_filled_in(key, values): _filled_in(value, values) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_filled_in(value, values) for value in tree]
+    return FILLED_IN.sub(lambda found: values[found[2] or found[1]], tree) if isinstance(tree, str) else tree
 
 
 def _stage(name: str, entry: dict[str, Any]) -> Stage:
@@ -51,6 +81,19 @@ def _stage(name: str, entry: dict[str, Any]) -> Stage:
         tuple(entry.get("params", ())),
         tuple(out if isinstance(out, str) else next(iter(out)) for out in entry.get("outs", ())),
     )
+
+
+def named(names: Iterable[str], all_stages: dict[str, Stage]) -> list[Stage]:
+    """The stages of these names, and all stages of groups of these names.
+
+    Raises:
+        InputError: there is no such stage.
+    """
+    found = {name: [stage for stage in all_stages.values() if name in (stage.name, stage.group)] for name in names}
+    for name, own in found.items():
+        if not own:
+            raise InputError(f"no stage called {name!r}", file="dvc.yaml", action=f"Stages: {', '.join(all_stages)}")
+    return [stage for own in found.values() for stage in own]
 
 
 def downstream(names: set[str], all_stages: dict[str, Stage]) -> set[str]:

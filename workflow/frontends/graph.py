@@ -66,11 +66,25 @@ def differences() -> list[str]:
         jobs = [job for job in workflow.dag.jobs if job.output]
         problems = []
         for stage in stages.values():
-            own = [job for job in jobs if job.rule.name in stage.rules]
+            own = [job for job in jobs if stage_of(job, stages, workflow.dag) == stage]
             problems += [f"{stage.name}: {problem}" for problem in _stage_differences(stage, own, params)]
-        known = {rule for stage in stages.values() for rule in stage.rules}
-        unknown = sorted({job.rule.name for job in jobs} - known)
+        unknown = sorted({job.rule.name for job in jobs if stage_of(job, stages, workflow.dag) is None})
         return problems + [f"rule {name} belongs to no stage of dvc.yaml" for name in unknown]
+
+
+def stage_of(job: Any, stages: dict[str, Stage], dag: Any) -> Stage | None:
+    """The stage of dvc.yaml that a job belongs to; None where its rule is in none.
+
+    Stages of one group have their rules in common: there a job's outputs tell, and a job whose outputs are temporary
+    belongs to whoever takes them.
+    """
+    found = [stage for stage in stages.values() if job.rule.name in stage.rules]
+    if len(found) < 2:
+        return found[0] if found else None
+    for stage in found:
+        if any(_within(str(path), stage.outs) for path in job.output):
+            return stage
+    return next((owner for later in dag.depending[job] if (owner := stage_of(later, stages, dag))), None)
 
 
 def _stage_differences(stage: Stage, jobs: list[Any], params: dict[str, Any]) -> Iterator[str]:

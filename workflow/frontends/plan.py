@@ -9,7 +9,7 @@ from typing import Any
 
 from frontends import dvcside, snakeside, sync
 from frontends.dvcside import Stage
-from frontends.graph import snakemake_graph
+from frontends.graph import snakemake_graph, stage_of
 from frontends.keys import leaves, leaves_below
 
 
@@ -26,24 +26,30 @@ def jobs(*targets: str) -> dict[str, Any]:
         force = sync.to_force(stages, set(reasons), memory)
         if sync.to_adopt(stages, set(reasons), memory):
             rules = sync.rules_due(stages, set(reasons))
-    stage_of = {rule: stage for stage in stages.values() for rule in stage.rules}
+    # where current stages are left out of the graph, others of their group bring their rules back in
+    possible = dvcside.downstream(set(reasons), stages) if rules else set(stages)
     with snakemake_graph(*targets, force=force, rules=rules) as workflow:
         dag = workflow.dag
-        due = [job for job in dag.needrun_jobs() if job.output]
+        owned = ((job, stage_of(job, stages, dag)) for job in dag.needrun_jobs() if job.output)
+        due = [(job, stage) for job, stage in owned if stage is not None and stage.name in possible]
         found = [
             {
                 "rule": job.rule.name,
                 "wildcards": dict(job.wildcards_dict),
-                "stage": stage_of[job.rule.name].name,
-                "causes": _causes(job, dag.reason(job), stage_of[job.rule.name], reasons),
+                "stage": stage.name,
+                "causes": _causes(job, dag.reason(job), stage, reasons),
                 "threads": job.threads,
                 "resources": {name: job.resources.get(name) for name in ("gpu", "mem_mb", "runtime")},
                 "outputs": [str(path) for path in job.output],
                 "seconds": _seconds(job),
             }
-            for job in sorted(due, key=lambda job: (list(stage_of).index(job.rule.name), str(job.wildcards_dict)))
+            for job, stage in sorted(due, key=lambda each: _place(*each, list(stages)))
         ]
     return {"jobs": found, "without_dvc": without, "changed": sorted(reasons), "stages": list(stages)}
+
+
+def _place(job: Any, stage: Stage, stages: list[str]) -> tuple[int, int, str]:
+    return stages.index(stage.name), stage.rules.index(job.rule.name), str(job.wildcards_dict)
 
 
 def _causes(job: Any, reason: Any, stage: Stage, dvc_reasons: dict[str, list[Any]]) -> list[str]:

@@ -22,7 +22,8 @@ from vldistill.files import sha256_json, write_json
 
 MEMORY = Path(".snakemake/vldistill-agreed.json")
 # targets that only name others; they run nothing
-TARGETS = ("all", "vlkd")
+TARGETS = ("all", "vlkd", "mad", "snli_ve", "vcr", "vqa")
+BATCHING = ("runs_per_job", "mad_runs_per_job")
 _sources_at_start: dict[str, Any] = {}
 _hook_has_run = False
 
@@ -169,19 +170,19 @@ def accept(*names: str) -> dict[str, Any]:
     """Take the present outputs of stages as the results of the present code and parameters, in both books.
 
     Raises:
+        InputError: there is no such stage, or group of stages.
         RuntimeError: an output is missing, or one of the two tools failed.
     """
-    stages = dvcside.stages()
-    chosen = [stages[name] for name in names]
+    chosen = dvcside.named(names, dvcside.stages())
     for stage in chosen:
         if missing := [path for path in stage.outputs if not Path(path).exists()]:
             raise RuntimeError(f"{stage.name} has no {missing[0]} to accept. Run it: snakemake {stage.target}")
     snakeside.touch([rule for stage in chosen for rule in stage.rules], [stage.target for stage in chosen])
     if dvcside.absent() is None:
-        dvcside.commit(list(names))
+        dvcside.commit([stage.name for stage in chosen])
     memory = Memory.load()
     memory.learn(chosen, [path for stage in chosen for path in stage.outputs])
-    return {"accepted": list(names)}
+    return {"accepted": [stage.name for stage in chosen]}
 
 
 def _record_if_nothing_ran(workflow: Any) -> None:
@@ -230,8 +231,8 @@ class Memory:
     def __init__(self, stages: dict[str, str], files: dict[str, Any], closed: str | None) -> None:
         self.stages, self.files, self.closed = stages, files, closed
         self.lock = dvcside.lock()
-        # no result depends on it, but the number of batches is part of Snakemake's graph and unknown to DVC
-        self.runs_per_job = value_at(dvcside.params(), "compute.runs_per_job")
+        # no result depends on them, but the number of batches is part of Snakemake's graph and unknown to DVC
+        self.batching = [value_at(dvcside.params(), f"compute.{key}") for key in BATCHING]
 
     @classmethod
     def load(cls) -> Memory:
@@ -244,7 +245,7 @@ class Memory:
     def seal(self, stage: Stage) -> str:
         """Hash of the stage's lock entry, of its outputs' times and sizes, and of the batching of cells."""
         outputs = [snakeside.signature(path) for path in stage.outputs]
-        return sha256_json([self.lock.get(stage.name), outputs, self.runs_per_job])
+        return sha256_json([self.lock.get(stage.name), outputs, self.batching])
 
     def agreed(self, stage: Stage) -> bool:
         """Whether nothing happened to the stage since both sides agreed on it."""

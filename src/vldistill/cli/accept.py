@@ -10,16 +10,23 @@ from vldistill import code_version
 from vldistill.cli.frontends import ask
 from vldistill.errors import InputError
 
-# DVC's stage -> the stage whose code version its run folders hold
+# DVC's stage, or group of stages -> the stages whose code version its run folders hold
 CODE = {
-    "download": "download",
-    "pretrain": "pretrain",
-    "features": "features",
-    "split": "split",
-    "distill_vlkd": "distill",
-    "evaluate_vlkd_predict": "evaluate_predict",
-    "evaluate_vlkd_score": "evaluate_score",
-    "report": "report",
+    "download": ("download",),
+    "download_mad": ("download",),
+    "pretrain": ("pretrain",),
+    "pretrain_student": ("pretrain_student",),
+    "features": ("features",),
+    "features_mad": ("features", "features_texts"),
+    "split": ("split",),
+    "split_mad": ("split",),
+    "distill_vlkd": ("distill",),
+    "distill_mad": ("distill_mad",),
+    "evaluate_vlkd_predict": ("evaluate_predict",),
+    "evaluate_vlkd_score": ("evaluate_score",),
+    "evaluate_mad_predict": ("evaluate_mad_predict",),
+    "evaluate_mad_score": ("evaluate_mad_score",),
+    "report": ("report",),
 }
 
 
@@ -29,13 +36,14 @@ def command(stages: tuple[str, ...]) -> None:
     """Take the present results of STAGE... as those of the present code, after an edit that changes no result.
 
     Nothing runs: Snakemake and DVC record the results as current, and run folders of the old code are found under the
-    new one. STAGE is a stage of dvc.yaml: download, pretrain, features, split, distill_vlkd, evaluate_vlkd_predict,
-    evaluate_vlkd_score, report.
+    new one. STAGE is a stage of dvc.yaml, or for MAD all of its tasks: download, download_mad, pretrain,
+    pretrain_student, features, features_mad, split, split_mad, distill_vlkd, distill_mad, evaluate_vlkd_predict,
+    evaluate_vlkd_score, evaluate_mad_predict, evaluate_mad_score, report.
     """
     root = Path.cwd()
-    for stage in stages:
+    for stage in dict.fromkeys(code for each in stages for code in CODE[each]):
         try:
-            new, old = code_version.accept(CODE[stage], root)
+            new, old = code_version.accept(stage, root)
             click.echo(f"{stage}: run folders of code {old} are found under {new}")
         except InputError:
             # no run folders, or none of another version: there is nothing to find again

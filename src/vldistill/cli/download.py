@@ -18,7 +18,7 @@ import click
 def command(dataset: str, official: Path | None) -> None:
     """Fetch or render SET and turn it into results/download/SET: records.jsonl and images.zip.
 
-    SET: cc3m, coco, nocaps, vqav2, okvqa, domains, corpus, reading, summary.
+    SET: cc3m, coco, nocaps, vqav2, okvqa, domains, corpus, reading, summary, flickr30k, snli_ve, vcr, vg, vqa_cp.
     """
     from vldistill import download, layout, params
     from vldistill.errors import InputError

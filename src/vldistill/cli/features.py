@@ -26,7 +26,9 @@ from vldistill.params import load
     help="Seconds from now by which to stop behind a shard with code 75; the same command then goes on.",
 )
 def command(encoder: str, dataset: str, writers: int, deadline: float | None) -> None:
-    """Extract the features of data set SET with the encoder ENCODER.
+    """Extract the features of data set SET with the encoder ENCODER (clip, clip_untrained).
+
+    With `texts` in the place of SET: the vectors of all texts that teach a student, with clip or a language model.
 
     Stopped or killed, it goes on where it was when called again. `vldistill features verify PATH` checks a store
     byte by byte.

@@ -27,11 +27,13 @@ UTILITIES = {
     "ask": "Ask a distilled model a question about an image.",
     "caption": "Caption images with a distilled model.",
     "clean": "Remove run folders and leftovers that nothing refers to.",
+    "compare": "Compare revisions or arms item by item, with intervals.",
     "doctor": "Tell what is installed here, what is missing and what to do.",
     "plan": "Tell what would run and why, before anything runs.",
     "preset": "Show or apply a preset to params.yaml.",
     "reproduce": "Compare the headline numbers with the tracked reference.",
     "score": "Score caption or VQA result files.",
+    "tuning": "Show the trials of a sweep and what each criterion chooses.",
     "sync": "Make Snakemake and DVC agree on what is done.",
 }
 

@@ -38,9 +38,8 @@ def command(targets: tuple[str, ...]) -> None:
     click.echo("on SLURM (snakemake --profile slurm):")
     for name, count in partitions(jobs).items():
         click.echo(f"  {name}: {count} jobs")
-    for line in forecast.cost(jobs, params, root):
-        click.echo(line)
-    for line in forecast.reuse(jobs, params, root):
+    cells = forecast.states(jobs, params, root)
+    for line in [*forecast.cost(jobs, cells, params, root), *forecast.reuse(jobs, cells, params, root)]:
         click.echo(line)
 
 

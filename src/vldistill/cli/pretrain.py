@@ -1,4 +1,4 @@
-"""`vldistill pretrain`: make the teacher or the language model."""
+"""`vldistill pretrain`: make the teacher, the language model or a student."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vldistill.pretrain.names import NAMES
     help="Seconds from now by which to save and exit with code 75; the same command then goes on.",
 )
 def command(name: str, deadline: float | None) -> None:
-    """Make the model NAME: clip, clip_untrained, bart or bart_no_direct.
+    """Make the model NAME: clip, clip_untrained, bart, bart_no_direct, student, student_gap0, _gap25 or _gap50.
 
     Trains a stand-in, or loads published weights, as params.yaml says. Stopped or killed, it goes on where it was when
     called again. Dev figures stand in the manifest's meta.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,21 +9,19 @@ from typing import Any
 
 from vldistill import runs
 from vldistill.cells import Cell
+from vldistill.distill.folders import MODEL, Meter, save_whole
 from vldistill.distill.key import STAGE, cell_key, inputs
 from vldistill.distill.task import Pairs, VlkdTask
 from vldistill.errors import InputError
 from vldistill.features.store import Store, check_fingerprint, open_store, text_key
-from vldistill.files import sync_tree
 from vldistill.models.language_model import LanguageModel, held_out, load_language_model
 from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.models.vlkd import VLKD, VlkdConfig
 from vldistill.params import Params
 from vldistill.params.distill import VlkdOptions
-from vldistill.provenance import cpu_seconds, peak_memory_bytes
 from vldistill.records.types import read_captions, read_texts
 from vldistill.training import Run, discard, distributed, seed_everything, train
 
-MODEL = "model"
 DIRECT = "direct"
 """Kind of corpus documents without which `bart_no_direct` was made; its arm must not meet them in replay either."""
 
@@ -73,7 +68,7 @@ def _claimed(key: dict[str, Any], root: Path) -> Iterator[runs.RunFolder]:
 def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline: float | None) -> None:
     options = params.distill.vlkd.options_of(cell.arm)
     paths = inputs(params, root, cell)
-    started, cpu = time.monotonic(), cpu_seconds()
+    meter = Meter()
     features = open_store(paths["features"])
     teacher = load_teacher(paths["encoder"], device=params.compute.device)
     # the number type of extraction may differ from that of this process; all else must be the same teacher
@@ -104,16 +99,8 @@ def _train(params: Params, root: Path, cell: Cell, run: runs.RunFolder, deadline
         "images": len(set(pairs.images)),
         "training": metrics,
     }
-    _save_whole(model, run.path / MODEL)
-    run.finish(
-        {
-            "cell": cell.name,
-            "metrics": metrics,
-            "wall_seconds": round(time.monotonic() - started, 3),
-            "cpu_seconds": round(cpu_seconds() - cpu, 3),
-            "peak_memory_bytes": peak_memory_bytes(),
-        }
-    )
+    save_whole(model.save, run.path / MODEL)
+    run.finish({"cell": cell.name, "metrics": metrics, **meter.cost()})
     discard(run.path)
 
 
@@ -164,12 +151,3 @@ def replay_texts(corpus: Path | None, language_model: Path, options: VlkdOptions
     kinds = {DIRECT} if options.language_model == "bart_no_direct" else set()
     records = [record for record in read_texts(corpus) if record.split == "train" and record.id not in unread]
     return [record.text for record in records if record.kind not in kinds]
-
-
-def _save_whole(model: VLKD, folder: Path) -> None:
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    for leftover in (folder, temporary):
-        shutil.rmtree(leftover, ignore_errors=True)
-    model.save(temporary)
-    sync_tree(temporary)
-    os.replace(temporary, folder)

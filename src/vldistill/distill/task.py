@@ -15,6 +15,7 @@ from vldistill.models.language_model import LanguageModel
 from vldistill.models.vlkd import VLKD
 from vldistill.params.distill import VlkdOptions
 from vldistill.training import Sampler
+from vldistill.training.dropout import set_dropout
 
 IGNORED = -100
 
@@ -202,13 +203,3 @@ def _numbers(values: Sequence[str]) -> np.ndarray:
     """Equal strings get equal numbers."""
     first: dict[str, int] = {}
     return np.array([first.setdefault(value, len(first)) for value in values], dtype=np.int64)
-
-
-def set_dropout(module: nn.Module, rate: float) -> None:
-    """Set the dropout rate throughout a transformers model (attributes `dropout`, `nn.Dropout` modules)."""
-    for part in module.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = rate
-        for name in ("dropout", "activation_dropout", "attention_dropout"):
-            if isinstance(getattr(part, name, None), float):
-                setattr(part, name, rate)

@@ -188,9 +188,14 @@ def materialise(name: str, root: str | Path = ".") -> Path:
 
 
 def supplied(name: str, root: str | Path = ".") -> bool:
-    """Whether any file of a set is in its folder, or in the one that ``$VLDISTILL_DATA_NAME`` names."""
+    """Whether any file of a set is, packed or not, in its folder or in the one that ``$VLDISTILL_DATA_NAME`` names.
+
+    Of a set that the registry does not know there is none: a registry of one's own may leave sets out.
+    """
     folders = [folder for folder in (layout.data_root(root) / name, supplied_folder(name)) if folder]
-    return any((folder / source.file).exists() for source in sources_of(name, root) for folder in folders)
+    rows = [row for row in read_registry(Path(root) / REGISTRY) if row.set == name]
+    names = {each for row in rows for each in (row.file, *row.names)}
+    return any((folder / each).exists() for folder in folders for each in names)
 
 
 def supplied_folder(name: str) -> Path | None:

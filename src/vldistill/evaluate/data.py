@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from vldistill import layout
 from vldistill.artifact import absence
@@ -20,7 +20,41 @@ from vldistill.records.types import (
     read_texts,
 )
 
-R = TypeVar("R", CaptionRecord, QuestionRecord, TextRecord)
+
+class Identified(Protocol):
+    """Anything that an id list can name."""
+
+    @property
+    def id(self) -> str:
+        """Unique in its data set."""
+
+
+R = TypeVar("R", bound=Identified)
+
+
+def listed(records: Iterable[R], path: Path, *, limit: int = 0) -> list[R]:
+    """The records that an id list names, in its order.
+
+    Args:
+        records: of the task's data set.
+        path: the list's file.
+        limit: at most this many, the first; 0 = all.
+
+    Raises:
+        InputError: there is no such list, or it names a record that is not there.
+    """
+    ids = read_json(path)["ids"]
+    known = {record.id: record for record in records}
+    for item in ids:
+        if item not in known:
+            raise InputError(
+                "the id list names an item that the records lack",
+                file=path,
+                record=item,
+                action=f"Make the split again: vldistill split {path.parent.name}",
+            )
+    chosen = [known[item] for item in ids]
+    return chosen[:limit] if limit else chosen
 
 
 class Data:
@@ -85,16 +119,4 @@ class Data:
         return found[: self.limit] if self.limit else found
 
     def _chosen(self, records: Sequence[R], task: str) -> list[R]:
-        path = layout.split(self.root, task, self.split)
-        listed = read_json(path)["ids"]
-        known = {record.id: record for record in records}
-        for item in listed:
-            if item not in known:
-                raise InputError(
-                    "the id list names an item that the records lack",
-                    file=path,
-                    record=item,
-                    action=f"Make the split again: vldistill split {task}",
-                )
-        chosen = [known[item] for item in listed]
-        return chosen[: self.limit] if self.limit else chosen
+        return listed(records, layout.split(self.root, task, self.split), limit=self.limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,21 +17,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import vldistill.features.shards as shard_files
 from vldistill import artifact, layout, provenance, runs
 from vldistill.code_version import code_version
 from vldistill.device import check_device
 from vldistill.errors import InputError
-from vldistill.features import shards as shard_files
 from vldistill.features.shards import Rows, Shard
 from vldistill.features.store import TABLE_OF, text_key
 from vldistill.models.images import open_image
+from vldistill.models.regions import encode_regions, shares
 from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.params import Params
 from vldistill.progress import Progress
-from vldistill.records import read_captions
+from vldistill.records import RegionsRecord, read_captions, read_regions
+from vldistill.records.regions import REGIONS
 from vldistill.signals import stop_requests
 
 DECODERS = 4
+CONTROL = "clip_untrained"
+REGION_KINDS = {"region", "region_pooled"}
+BOXES_ONLY = ("flickr30k", "vcr", "vg")
+"""Sets whose images are those of their boxes: what is asked about them may stand in other sets."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Source:
         folder: run folder the shards go to.
         kinds: of pooled, patch, text.
         batch_size: rows that pass through the teacher at once.
+        regions: largest number of regions of an image, and the margin of their crops (`models.regions`).
         device: torch device.
         dtype: fp32 or bf16.
         threads: CPU threads of each process.
@@ -55,6 +62,7 @@ class Source:
     folder: Path
     kinds: tuple[str, ...]
     batch_size: int
+    regions: tuple[int, float]
     device: str
     dtype: str
     threads: int
@@ -89,9 +97,9 @@ def run(
     moment = None if deadline is None else time.monotonic() + deadline
     target = layout.features(root, encoder, dataset)
     records, model = layout.download(root, dataset), layout.pretrain(root, encoder)
-    splits, kinds = _wanted(params, dataset)
-    compute = params.compute
-    key = {
+    splits, kinds = _wanted(params, encoder, dataset)
+    compute, seen = params.compute, params.pretrain.student.regions
+    key: dict[str, Any] = {
         "code": code_version("features", root),
         "libraries": provenance.libraries(),
         "inputs": {"dataset": artifact.fingerprint(records), "encoder": artifact.fingerprint(model)},
@@ -101,12 +109,23 @@ def run(
         "batch_size": params.features.batch_size,
         "compute": {"device": compute.device, "dtype": compute.dtype, "threads": compute.threads},
     }
+    if REGION_KINDS & set(kinds):
+        key["regions"] = seen.model_dump(mode="json")
     with provenance.recorded(layout.run_record(target)), runs.claim("features", key, root) as folder:
         check_device(compute)
-        batch = params.features.batch_size
-        numerics = (compute.device, compute.dtype, compute.threads)
-        source = Source(records, model, folder.path, kinds, batch, *numerics, deadline=moment)
-        captions = caption_texts(source.dataset, splits)
+        source = Source(
+            dataset=records,
+            encoder=model,
+            folder=folder.path,
+            kinds=kinds,
+            batch_size=params.features.batch_size,
+            regions=(seen.most, seen.margin),
+            device=compute.device,
+            dtype=compute.dtype,
+            threads=compute.threads,
+            deadline=moment,
+        )
+        captions = caption_texts(source.dataset, splits) if "text" in kinds else {}
         plan = plan_shards(source.dataset, splits, kinds, params.features.shard_rows, captions)
         result = folder.result
         # a finished folder is checked too: it may lie on a disk that was cleaned in part
@@ -120,16 +139,32 @@ def run(
     return target
 
 
-def _wanted(params: Params, dataset: str) -> tuple[list[str], tuple[str, ...]]:
+def _wanted(params: Params, encoder: str, dataset: str) -> tuple[list[str], tuple[str, ...]]:
     options = params.features
-    for field, table in (("kinds", options.kinds), ("splits", options.splits)):
-        if dataset not in table:
+    if dataset not in options.kinds:
+        raise _unsaid("kinds", dataset, options.kinds)
+    kinds = tuple(options.kinds[dataset])
+    if encoder == CONTROL:
+        kinds = tuple(kind for kind in kinds if kind not in REGION_KINDS)
+        if not kinds:
             raise InputError(
-                f"nothing is said about {dataset!r}",
-                field=f"features.{field}",
-                action=f"Name it in params.yaml, or use one of {', '.join(table)}",
+                f"{encoder} has no features of {dataset}: no student is taught by it",
+                field="features.kinds",
+                action="Take the encoder clip",
             )
-    return list(options.splits[dataset]), tuple(options.kinds[dataset])
+    if dataset in BOXES_ONLY:
+        return [], kinds
+    if dataset not in options.splits:
+        raise _unsaid("splits", dataset, options.splits)
+    return list(options.splits[dataset]), kinds
+
+
+def _unsaid(field: str, dataset: str, known: Iterable[str]) -> InputError:
+    return InputError(
+        f"nothing is said about {dataset!r}",
+        field=f"features.{field}",
+        action=f"Name it in params.yaml, or use one of {', '.join(known)}",
+    )
 
 
 def caption_texts(dataset: Path, splits: Sequence[str]) -> dict[str, str]:
@@ -145,11 +180,14 @@ def caption_texts(dataset: Path, splits: Sequence[str]) -> dict[str, str]:
 def plan_shards(
     dataset: Path, splits: Sequence[str], kinds: Sequence[str], rows: int, captions: dict[str, str]
 ) -> list[Shard]:
-    """All shards of a store: images in the order of the records, then captions."""
+    """All shards of a store: images in the order of the records (without captions: of their boxes), then captions."""
     tables = {TABLE_OF[kind] for kind in kinds}
     plan: list[Shard] = []
     if "images" in tables:
-        images = dict.fromkeys(record.image for record in read_captions(dataset) if record.split in splits)
+        if splits:
+            images = dict.fromkeys(record.image for record in read_captions(dataset) if record.split in splits)
+        else:
+            images = dict.fromkeys(read_regions(dataset))
         plan += shard_files.cut("images", list(images), rows)
     if "captions" in tables:
         plan += shard_files.cut("captions", list(captions), rows)
@@ -204,7 +242,13 @@ def make_shard(source: Source, teacher: Teacher, captions: dict[str, str], shard
 
 
 def _image_rows(source: Source, teacher: Teacher, shard: Shard) -> Rows:
-    shapes = {"pooled": (teacher.dim,), "patch": (teacher.patches, teacher.patch_width)}
+    most = source.regions[0]
+    shapes = {
+        "pooled": (teacher.dim,),
+        "patch": (teacher.patches, teacher.patch_width),
+        "region": (most, teacher.patch_width),
+        "region_pooled": (most, teacher.dim),
+    }
     rows = Rows(
         {
             kind: np.zeros((len(shard.keys), *shapes[kind]), dtype=np.float16)
@@ -212,21 +256,49 @@ def _image_rows(source: Source, teacher: Teacher, shard: Shard) -> Rows:
             if TABLE_OF[kind] == "images"
         }
     )
+    boxes = read_regions(source.dataset) if REGION_KINDS & set(source.kinds) else {}
     with zipfile.ZipFile(source.archive) as archive, ThreadPoolExecutor(DECODERS) as pool:
         for start in range(0, len(shard.keys), source.batch_size):
             keys = shard.keys[start : start + source.batch_size]
             # members are read here, since a ZipFile serialises its threads; decoding frees the interpreter
             data = [_member(archive, key) for key in keys]
             images = list(pool.map(_decoded, data, keys))
-            good = [at for at, image in enumerate(images) if isinstance(image, Image.Image)]
             rows.invalid |= {key: image for key, image in zip(keys, images, strict=True) if isinstance(image, str)}
+            good = {at: image for at, image in enumerate(images) if isinstance(image, Image.Image)}
             if good:
-                found = dict(
-                    zip(("pooled", "patch"), teacher.encode_images([images[at] for at in good]), strict=True)  # type: ignore[misc]
-                )
+                found = _features(source, teacher, list(good.values()), [keys[at] for at in good], boxes)
                 for kind, values in rows.features.items():
                     values[[start + at for at in good]] = _half(found[kind])
     return rows
+
+
+def _features(
+    source: Source,
+    teacher: Teacher,
+    images: list[Image.Image],
+    keys: Sequence[str],
+    boxes: Mapping[str, RegionsRecord],
+) -> dict[str, Tensor]:
+    """Kind -> features of the images, of all kinds that are wanted."""
+    found: dict[str, Tensor] = {}
+    if {"pooled", "patch"} & set(source.kinds):
+        found["pooled"], found["patch"] = teacher.encode_images(images)
+    if REGION_KINDS & set(source.kinds):
+        places = [_boxes_of(boxes, key, source.dataset) for key in keys]
+        most, margin = source.regions
+        regions = encode_regions(
+            teacher.images, zip(images, places, strict=True), most=most, margin=margin, batch=source.batch_size
+        )
+        assert regions.pooled is not None
+        found |= {"region": regions.features, "region_pooled": regions.pooled}
+    return found
+
+
+def _boxes_of(boxes: Mapping[str, RegionsRecord], key: str, dataset: Path) -> np.ndarray:
+    if key not in boxes:
+        raise InputError("no boxes of this image", file=dataset / REGIONS, record=key, action="Download the set again")
+    record = boxes[key]
+    return shares(record.boxes, record.width, record.height)
 
 
 def _member(archive: zipfile.ZipFile, key: str) -> bytes | str:

@@ -6,6 +6,8 @@ A store is an artifact folder::
     images-00000.json        keys and valid flags of a shard of images, and why the invalid ones are
     pooled-00000.npy         [rows, d] fp16, the same rows
     patch-00000.npy          [rows, P, w] fp16, the same rows
+    region-00000.npy        [rows, R, w] fp16, the same rows; zeros where an image has fewer than R regions
+    region_pooled-00000.npy [rows, R, d] fp16, likewise
     captions-00000.json, text-00000.npy
 
 Rows are found by key, never by position. A broken image keeps its key and a row of zeros with a false flag; asking for
@@ -14,6 +16,7 @@ it is an error, so that nothing is ever silently replaced.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,8 +30,19 @@ from vldistill.errors import InputError
 from vldistill.files import read_json, sha256_file, sha256_json
 
 VERSION = 1
-TABLE_OF = {"pooled": "images", "patch": "images", "text": "captions"}
+TABLE_OF = {
+    "pooled": "images",
+    "patch": "images",
+    "region": "images",
+    "region_pooled": "images",
+    "text": "captions",
+}
 AGAIN = "Extract the features again: vldistill features ENCODER SET"
+
+
+def sentence_key(text: str) -> str:
+    """Key of a text in a store of texts, where each different text has one row: 16 hex digits of its sha256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def text_key(record_id: str, index: int) -> str:
@@ -115,7 +129,7 @@ class Store:
         return row
 
     def get(self, kind: str, keys: Sequence[str], *, dtype: Any = np.float32) -> np.ndarray:
-        """Features of ``keys``, in their order: [N, d] for pooled and text, [N, P, w] for patch.
+        """Features of ``keys``, in their order: [N, d] for pooled and text, [N, P, w] for the others.
 
         Rows are read in the order they lie on disk, which is more than twice as fast as in the order asked for.
 

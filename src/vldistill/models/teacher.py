@@ -140,11 +140,13 @@ class Teacher:
         ids = self.tokenizer(list(texts)).to(self.images.device)
         return self.model.encode_text(ids).float().cpu()  # type: ignore[operator]
 
-    def token_counts(self, texts: Sequence[str]) -> tuple[list[int], int]:
-        """How many positions each text fills, and how many there are: equal where a text was probably cut."""
+    def filled(self, texts: Sequence[str]) -> list[bool]:
+        """Whether a text fills all positions: it is cut, or just as long."""
         ids = self.tokenizer(list(texts))
         pad = int(getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token_id", 0) or 0)
-        return (ids != pad).sum(dim=1).tolist(), ids.shape[1]
+        # the last position alone: "!" has the number that open_clip's own tokenizer pads with
+        filled: list[bool] = (ids[:, -1] != pad).tolist()
+        return filled
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""Parameters of the `distill` section: VLKD's options, its arms and seeds."""
+"""Parameters of the `distill` section: VLKD's options, its arms and seeds; MAD's are in `vldistill.params.mad`."""
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from vldistill.params.arms import check_known, check_name, check_run, resolve
 from vldistill.params.base import Section
+from vldistill.params.mad import Mad
 from vldistill.params.training import Training
 
 Encoder = Literal["clip", "clip_untrained"]
@@ -132,19 +133,13 @@ class Vlkd(VlkdOptions):
 
     @model_validator(mode="after")
     def _arms_fit(self) -> Self:
-        for name, over in self.arms.items():
-            if not name.replace("_", "").isalnum() or not name.islower():
-                raise ValueError(f"arms.{name}: use small letters, digits and _ (the name becomes a folder)")
-            self._resolve(name, over)
-        for name in [*self.active, *self.seeds]:
-            if name not in self.arms:
-                raise ValueError(f"no arm called {name!r}; the nearest is {_nearest(name, list(self.arms))}")
-        if len(set(self.active)) != len(self.active):
-            raise ValueError("active: an arm stands twice")
+        for name in self.arms:
+            check_name(name)
+            self.options_of(name)
+        check_known([*self.active, *self.seeds], self.arms)
+        check_run(self.active, "active", self.seeds)
         if not self.active:
             raise ValueError("active: at least one arm must be run")
-        if bad := [name for name, count in self.seeds.items() if count < 1]:
-            raise ValueError(f"seeds.{bad[0]}: at least one seed, or leave the arm out of `active`")
         return self
 
     def seeds_of(self, arm: str) -> int:
@@ -153,41 +148,14 @@ class Vlkd(VlkdOptions):
 
     def options_of(self, arm: str) -> VlkdOptions:
         """The complete options of `arm`."""
-        return self._resolve(arm, self.arms[arm])
-
-    def _resolve(self, arm: str, over: dict[str, Any]) -> VlkdOptions:
         base = self.model_dump(include=set(VlkdOptions.model_fields))
-        _check_keys(base, over, f"arms.{arm}")
-        try:
-            return VlkdOptions.model_validate(_laid_over(base, over))
-        except ValidationError as error:
-            detail = error.errors()[0]
-            field = ".".join(str(part) for part in detail["loc"])
-            raise ValueError(f"arms.{arm}.{field}: {detail['msg'].removeprefix('Value error, ')}") from None
+        return resolve(VlkdOptions, base, self.arms[arm], f"arms.{arm}")
 
 
 class Distill(Section):
     """The methods."""
 
     vlkd: Vlkd = Field(default_factory=Vlkd, description="VLKD: distil CLIP into an encoder-decoder language model.")
-
-
-def _check_keys(base: dict[str, Any], over: dict[str, Any], where: str) -> None:
-    for key, value in over.items():
-        if key not in base:
-            raise ValueError(f"{where}.{key}: unknown option; the nearest is {_nearest(key, list(base))}")
-        if isinstance(base[key], dict):
-            if not isinstance(value, dict):
-                raise ValueError(f"{where}.{key}: a mapping is expected, not {value!r}")
-            _check_keys(base[key], value, f"{where}.{key}")
-
-
-def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _laid_over(value, over[key]) if isinstance(value, dict) and key in over else over.get(key, value)
-        for key, value in base.items()
-    }
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    return difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    mad: Mad = Field(
+        default_factory=Mad, description="MAD: distil CLIP into a cross-modal encoder while it learns a task."
+    )

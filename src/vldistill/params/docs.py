@@ -98,6 +98,8 @@ def _default(info: FieldInfo) -> str:
             key: item.model_dump(exclude_unset=True) if isinstance(item, BaseModel) else item
             for key, item in value.items()
         }
+    if isinstance(value, list):
+        value = [item.model_dump() if isinstance(item, BaseModel) else item for item in value]
     text = json.dumps(value, ensure_ascii=False)
     return f"`{text}`" if len(text) <= 60 else "see params.yaml"
 

@@ -160,7 +160,36 @@ class EvaluateVlkd(Section):
     level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
 
 
+class EvaluateMad(Section):
+    """Evaluation of MAD."""
+
+    split: Literal["test", "dev"] = Field(
+        "test",
+        description="Items evaluated; printed numbers come from test, with the shifted sets, tuning looks at dev only.",
+    )
+    batch_size: int = Field(128, ge=1, description="Texts that pass through the student at once.")
+    max_items: int = Field(
+        0, ge=0, description="At most this many items of each set (0 = all), the first in the order of the id list."
+    )
+    leaderboard: str = Field(
+        "",
+        description="Cell, e.g. `mad-f100-s0`, that also answers the official test parts of VCR and VQA v2, which have "
+        "no public labels: `leaderboard.csv` and `leaderboard.json` among its predictions (docs/data.md). Empty: none.",
+    )
+    references: bool = Field(
+        True,
+        description="Also score the majority, a classifier that is trained without the image, and the teacher's head "
+        "(`distill.mad.head`), fitted on each training subset.",
+    )
+    blind_items: int = Field(
+        20000, ge=1, description="Items of the training subset that this classifier is trained on, at most."
+    )
+    resamples: int = Field(10000, ge=1, description="Bootstrap resamples (seeds; images or movies) for the intervals.")
+    level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+
+
 class Evaluate(Section):
     """Evaluation of the methods."""
 
     vlkd: EvaluateVlkd = Field(default_factory=EvaluateVlkd, description="VLKD.")
+    mad: EvaluateMad = Field(default_factory=EvaluateMad, description="MAD.")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from vldistill.params.base import Section
 
-Kind = Literal["pooled", "patch", "text"]
+Kind = Literal["pooled", "patch", "text", "region", "region_pooled"]
 
 
 class Features(Section):
@@ -17,16 +17,26 @@ class Features(Section):
     kinds: dict[str, list[Kind]] = Field(
         {
             "cc3m": ["pooled", "patch", "text"],
-            "coco": ["pooled", "patch", "text"],
+            "coco": ["pooled", "patch", "text", "region", "region_pooled"],
             "nocaps": ["pooled", "patch"],
+            "flickr30k": ["region", "region_pooled"],
+            "vcr": ["region", "region_pooled"],
+            "vg": ["region", "region_pooled"],
         },
         description="What is stored for each data set: `pooled` image vectors, `patch` tokens, `text` vectors of the "
-        "captions. Patch tokens take 0.3 to 0.5 MB an image at full scale.",
+        "captions, `region` features for a student (the mean of each crop's patch tokens), `region_pooled` vectors of "
+        "the crops. Patch tokens take 0.3 to 0.5 MB an image at full scale. The untrained encoder has no regions: it "
+        "teaches no student.",
     )
-    splits: dict[str, list[Literal["train", "dev", "test"]]] = Field(
+    splits: dict[str, list[Literal["train", "dev", "test", "unlabelled"]]] = Field(
         {"cc3m": ["train", "dev"], "coco": ["train", "dev", "test"], "nocaps": ["dev", "test"]},
-        description="Splits of each data set that get features. The dev questions of VQAv2 and OK-VQA are on coco's "
-        "train images.",
+        description="Splits of each data set with captions that get features; of the others all images do. The dev "
+        "questions of VQAv2 and OK-VQA are on coco's train images. `unlabelled` are coco's test2015 images, where they "
+        "are brought (docs/data.md): only a student that reads stored regions needs them.",
+    )
+    tagged_as: str = Field(
+        "",
+        description="Word for an object's tag (VCR, Visual Genome) in texts for teachers; empty = the object's class.",
     )
     shard_rows: int = Field(
         1024,

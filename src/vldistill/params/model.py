@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from vldistill.params.base import Section
 from vldistill.params.compute import Compute
@@ -34,3 +36,26 @@ class Params(Section):
     evaluate: Evaluate = Field(default_factory=Evaluate, description="Tasks, prompts, decoding, controls and metrics.")
     report: Report = Field(default_factory=Report, description="The report page.")
     compute: Compute = Field(default_factory=Compute, description="Device, number type, threads and batching of cells.")
+
+    @model_validator(mode="after")
+    def _subsets_exist(self) -> Self:
+        mad, made = self.distill.mad, self.split.mad
+        for grid in mad.grids:
+            for fraction in grid.fractions if grid.arms else []:
+                if fraction not in made.fractions:
+                    raise ValueError(f"distill.mad trains on {fraction} percent, which split.mad.fractions lacks")
+                if (most := max(mad.seeds_of(arm, fraction) for arm in grid.arms)) > made.seeds_of(fraction):
+                    raise ValueError(
+                        f"distill.mad has {most} seeds at {fraction} percent, split.mad {made.seeds_of(fraction)} "
+                        "subsets: raise split.mad.seeds or split.mad.fraction_seeds"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _trials_see_no_test(self) -> Self:
+        trial, split = self.distill.mad.sweep.trial, self.evaluate.mad.split
+        if trial and split != "dev":
+            raise ValueError(
+                f"distill.mad.sweep.trial is {trial}, evaluate.mad.split {split}: tuning looks at dev only"
+            )
+        return self

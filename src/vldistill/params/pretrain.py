@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from vldistill.params.base import Section
+from vldistill.params.student import Student
 from vldistill.params.training import Training
 
 Source = Literal["train", "published"]
@@ -150,3 +151,4 @@ class Pretrain(Section):
 
     clip: Clip = Field(default_factory=Clip, description="The teacher.")
     language_model: LanguageModel = Field(default_factory=LanguageModel, description="The language model.")
+    student: Student = Field(default_factory=Student, description="The cross-modal student that MAD distils into.")

@@ -22,6 +22,11 @@ class Report(Section):
     image_width: int = Field(
         224, ge=16, le=1024, description="Widest picture embedded in the page, in px; larger ones are scaled down."
     )
+    gated: bool = Field(
+        False,
+        description="Also show examples of Flickr30k and VCR where they are the published ones, whose terms forbid "
+        "passing them on: for a page that stays with you. The rendered world is always shown.",
+    )
     unreliable_margin: float = Field(
         10.0,
         ge=0,

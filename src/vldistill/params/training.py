@@ -19,6 +19,12 @@ class Training(Section):
         "needs all pairs at once.",
     )
     learning_rate: float = Field(0.001, gt=0, description="Peak learning rate of AdamW.")
+    embedding_rate: float = Field(
+        1.0,
+        gt=0,
+        description="Factor on the learning rate of word embeddings, where a model has such a table: words "
+        "that are new to it have farther to go than all else.",
+    )
     warmup: int = Field(30, ge=0, description="Steps of linear warm-up.")
     final_share: float = Field(
         0.0, ge=0, le=1, description="Learning rate at the last step, as a share of the peak (cosine)."

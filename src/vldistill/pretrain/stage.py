@@ -1,4 +1,4 @@
-"""One pre-trained model, from records to a published folder."""
+"""One pre-trained model, from its recipe to a published folder."""
 
 from __future__ import annotations
 
@@ -11,18 +11,12 @@ from typing import Any
 
 from vldistill import artifact, layout, provenance, runs
 from vldistill.code_version import code_version
-from vldistill.errors import InputError
 from vldistill.features.shards import link
 from vldistill.files import sha256_file, sync_tree
 from vldistill.params import Params
-from vldistill.params.pretrain import Clip, LanguageModel
-from vldistill.pretrain import clip, published
-from vldistill.pretrain import language_model as language
-from vldistill.pretrain.names import NAMES
 from vldistill.training import Run, deadline_after, discard
 
 MODEL = "model"
-NO_TWIN = "published weights have no twin that was trained without documents that ask and answer without a description"
 
 
 @dataclass(frozen=True)
@@ -33,97 +27,83 @@ class Recipe:
         options: the parameters it depends on, as JSON.
         inputs: the data sets it is made from.
         make: fills a folder and returns the dev figures; given the folder and the run.
+        models: the models it is made with, by their names in results/pretrain.
+        absent: why there is no such model in this experiment.
     """
 
     options: dict[str, Any]
     inputs: tuple[str, ...]
     make: Callable[[Path, Run], dict[str, Any]]
+    models: tuple[str, ...] = ()
+    absent: str | None = None
 
 
-def run(params: Params, root: Path, name: str, *, deadline: float | None = None) -> Path:
+def absent(reason: str) -> Recipe:
+    """The recipe of a model that does not exist in this experiment."""
+
+    def make(folder: Path, run: Run) -> dict[str, Any]:
+        raise AssertionError(reason)
+
+    return Recipe({}, (), make, absent=reason)
+
+
+def contents(source: str) -> dict[str, str]:
+    """Name -> sha256 of the files of a folder that is given as the source of weights; empty where it is a name."""
+    folder = Path(source)
+    return {
+        path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def run(
+    params: Params, root: Path, name: str, recipe: Recipe, stage: str = "pretrain", *, deadline: float | None = None
+) -> Path:
     """Make the model ``name`` in a run folder, or adopt or resume it, and publish results/pretrain/NAME.
 
     Args:
         params: the experiment.
         root: project root.
-        name: one of `NAMES`.
+        name: of the model.
+        recipe: how it is made.
+        stage: whose code version it depends on.
         deadline: seconds from now by which the state must be saved.
 
     Returns:
-        The published folder; its manifest's meta holds the dev figures. An absent artifact for the control
-        `bart_no_direct` of published weights: there is no such model.
+        The published folder; its manifest's meta holds the dev figures. An absent artifact where the recipe says so.
 
     Raises:
-        InputError: no such model, an input is missing, or published weights are not to be had.
+        InputError: an input is missing, or published weights are not to be had.
         Stopped: by a signal or the deadline, after saving; the same call goes on from there.
     """
     target = layout.pretrain(root, name)
-    if name == "bart_no_direct" and params.pretrain.language_model.source == "published":
+    if recipe.absent:
         with provenance.recorded(layout.run_record(target)):
-            return artifact.publish_absent(target, NO_TWIN)
-    recipe = recipe_of(params, root, name)
-    for dataset in recipe.inputs:
-        artifact.refuse_absent(
-            layout.download(root, dataset), f"Supply {dataset}, or take published weights: pretrain.*.source"
-        )
+            return artifact.publish_absent(target, recipe.absent)
+    read = {dataset: layout.download(root, dataset) for dataset in recipe.inputs}
+    read |= {model: layout.pretrain(root, model) for model in recipe.models}
+    for part, folder in read.items():
+        artifact.refuse_absent(folder, f"Supply {part}, or take published weights: pretrain.*.source")
     key = {
-        "code": code_version("pretrain", root),
+        "code": code_version(stage, root),
         "name": name,
         "options": recipe.options,
         "compute": params.compute.model_dump(mode="json", include={"device", "dtype", "threads"}),
         "libraries": provenance.libraries(),
-        "inputs": {dataset: artifact.fingerprint(layout.download(root, dataset)) for dataset in recipe.inputs},
+        "inputs": {part: artifact.fingerprint(folder) for part, folder in read.items()},
     }
-    with provenance.recorded(layout.run_record(target)) as facts, runs.claim("pretrain", key, root) as folder:
-        if folder.result is None:
+    with provenance.recorded(layout.run_record(target)) as facts, runs.claim(stage, key, root) as claimed:
+        if claimed.result is None:
             state = Run(
-                folder.path, f"pretrain {name}", recipe.options["seed"], params.compute, deadline_after(deadline)
+                claimed.path, f"pretrain {name}", recipe.options["seed"], params.compute, deadline_after(deadline)
             )
-            metrics = _make_whole(recipe, folder.path / MODEL, state)
-            folder.finish({"metrics": metrics})
-            discard(folder.path)
-        assert folder.result is not None
-        facts["metrics"] = folder.result["metrics"]
-        meta = {"name": name, "source": recipe.options["source"], "metrics": folder.result["metrics"]}
-        artifact.publish(target, lambda fresh: _link_tree(folder.path / MODEL, fresh), meta)
+            metrics = _make_whole(recipe, claimed.path / MODEL, state)
+            claimed.finish({"metrics": metrics})
+            discard(claimed.path)
+        assert claimed.result is not None
+        facts["metrics"] = claimed.result["metrics"]
+        meta = {"name": name, "source": recipe.options["source"], "metrics": claimed.result["metrics"]}
+        artifact.publish(target, lambda fresh: _link_tree(claimed.path / MODEL, fresh), meta)
     return target
-
-
-def recipe_of(params: Params, root: Path, name: str) -> Recipe:
-    """How the model ``name`` is made.
-
-    Raises:
-        InputError: there is no such model.
-    """
-    if name not in NAMES:
-        raise InputError(f"no model called {name!r}", action=f"Use one of {', '.join(NAMES)}")
-    teacher, text = params.pretrain.clip, params.pretrain.language_model
-    if name.startswith("clip"):
-        trained = name == "clip"
-        # the control reads no training options; what is held out decides its vocabulary, as the trained one's
-        left_out = set() if trained else {"training"}
-        if teacher.source == "published":
-            read = _published(teacher)
-            return Recipe(read, (), lambda to, run: published.teacher(teacher.published, to, trained, run.seed))
-        read = teacher.model_dump(mode="json", exclude={"published", *left_out})
-        data = layout.download(root, "cc3m")
-        return Recipe(read, ("cc3m",), lambda to, run: clip.make(teacher, data, to, run, trained=trained))
-    direct = name == "bart"
-    if text.source == "published":
-        read = _published(text)
-        return Recipe(read, (), lambda to, run: published.language_model(text.published, to))
-    read = {**text.model_dump(mode="json", exclude={"published"}), "direct": direct}
-    folders = {dataset: layout.download(root, dataset) for dataset in ("corpus", "cc3m")}
-    return Recipe(read, tuple(folders), lambda to, run: language.make(text, folders, to, run, direct=direct))
-
-
-def _published(options: Clip | LanguageModel) -> dict[str, Any]:
-    """What a published model depends on: its name, or the content of the folder that is given for it."""
-    folder = Path(options.published)
-    files = {
-        path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-    return {"source": "published", "published": options.published, "seed": options.seed, "files": files}
 
 
 def _make_whole(recipe: Recipe, folder: Path, state: Run) -> dict[str, Any]:

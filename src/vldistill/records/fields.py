@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ from vldistill.errors import InputError
 T = TypeVar("T")
 _NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}
 MEND = "Fetch the file again, or mend the record"
+Token = str | list[int]
+"""A word, or the indices of the image's objects that it names (VCR)."""
 
 
 class Row:
@@ -54,13 +57,52 @@ class Row:
 
     def texts(self, field: str) -> list[str]:
         """A list of texts, not empty."""
-        values = self.get(field, list)
+        values = self.names(field)
         if not values:
             raise self.error("empty list", field)
-        for index, value in enumerate(values):
+        return values
+
+    def number(self, field: str) -> float:
+        """A finite number."""
+        if field not in self.value:
+            raise self.error("missing", field)
+        return self._number(self.value[field], field)
+
+    def numbers(self, field: str, count: int, at: int | None = None) -> list[float]:
+        """The first ``count`` finite numbers of a list: the field itself, or the entry ``at`` of the field's list."""
+        values, name = self.get(field, list), field
+        if at is not None:
+            values, name = values[at], f"{field}[{at}]"
+            if not isinstance(values, list):
+                raise self.error(f"{_kind(values)} instead of a list", name)
+        if len(values) < count:
+            raise self.error(f"{len(values)} numbers instead of {count}", name)
+        return [self._number(value, f"{name}[{index}]") for index, value in enumerate(values[:count])]
+
+    def names(self, field: str) -> list[str]:
+        """A list of texts, which may be empty, as may the texts."""
+        for index, value in enumerate(self.get(field, list)):
             if not isinstance(value, str):
                 raise self.error(f"{_kind(value)} instead of text", f"{field}[{index}]")
-        return values
+        return self.value[field]  # type: ignore[no-any-return]
+
+    def tokens(self, field: str, objects: int) -> list[Token]:
+        """Words and lists of object indices, not empty; indices count from 0 and lie below ``objects``."""
+        return self._tokens(self.get(field, list), field, objects)
+
+    def choices(self, field: str, count: int, objects: int) -> list[list[Token]]:
+        """A list of ``count`` token lists, as `tokens`."""
+        values = self.get(field, list)
+        if len(values) != count:
+            raise self.error(f"{len(values)} choices instead of {count}", field)
+        return [self._tokens(value, f"{field}[{index}]", objects) for index, value in enumerate(values)]
+
+    def index(self, field: str, count: int) -> int:
+        """A whole number from 0 to ``count`` - 1."""
+        value = self.get(field, int)
+        if not 0 <= value < count:
+            raise self.error(f"{value} is not in 0..{count - 1}", field)
+        return value
 
     def choice(self, field: str, allowed: Iterable[str]) -> str:
         """A text that is one of ``allowed``."""
@@ -74,6 +116,28 @@ class Row:
         prefix = f"{self.name}." if self.name != "the document" else ""
         for index, value in enumerate(self.get(field, list)):
             yield Row(value, self.file, f"{prefix}{field}[{index}]")
+
+    def _number(self, value: Any, field: str) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise self.error(f"{_kind(value)} instead of a number", field)
+        if not math.isfinite(value):
+            raise self.error(f"{value} is no finite number", field)
+        return float(value)
+
+    def _tokens(self, values: Any, field: str, objects: int) -> list[Token]:
+        if not isinstance(values, list):
+            raise self.error(f"{_kind(values)} instead of a list", field)
+        if not values:
+            raise self.error("empty list", field)
+        for at, token in enumerate(values):
+            if isinstance(token, str):
+                continue
+            if not isinstance(token, list) or not token or any(type(index) is not int for index in token):
+                raise self.error("neither a word nor a list of object indices", f"{field}[{at}]")
+            for index in token:
+                if not 0 <= index < objects:
+                    raise self.error(f"object {index}, but there are {objects} objects", f"{field}[{at}]")
+        return values
 
 
 class Unique:
@@ -96,6 +160,14 @@ class Unique:
 def document(value: Any, file: Path) -> Row:
     """The outermost object of a JSON file."""
     return Row(value, file, "the document")
+
+
+def listing(value: Any, file: Path) -> Iterator[Row]:
+    """The objects of a JSON file whose outermost value is a list, named ``[i]``."""
+    if not isinstance(value, list):
+        raise InputError(f"{_kind(value)} instead of a list", file=file, record="the document", action=MEND)
+    for index, item in enumerate(value):
+        yield Row(item, file, f"[{index}]")
 
 
 def _kind(value: Any) -> str:

@@ -22,6 +22,11 @@ def find(folder: Path, name: str) -> Path:
     raise InputError("no such file", file=folder / name, action="Fetch it, or check the folder")
 
 
+def exists(folder: Path, name: str) -> bool:
+    """Whether `find` would find the file ``name``."""
+    return any((place / name).is_file() for place in (folder, *_below(folder)))
+
+
 def image_folders(folder: Path, name: str) -> list[Path]:
     """The folders called ``name`` in ``folder`` or in one of the folders in there."""
     return [place / name for place in (folder, *_below(folder)) if (place / name).is_dir()]
@@ -37,7 +42,7 @@ def find_image(row: Row, folders: Sequence[Path], key: str, field: str) -> Image
         if (folder / key).is_file():
             return ImageFile(folder / key)
     where = ", ".join(map(str, folders)) or "any image folder"
-    raise row.error(f"the image {key} is missing from {where}", field, "Fetch or unpack the images again")
+    raise row.error(f"the file {key} is missing from {where}", field, "Fetch or unpack the images again")
 
 
 def _below(folder: Path) -> list[Path]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vldistill.files import read_json
-from vldistill.records.fields import Row, Unique, document
+from vldistill.records.fields import Row, Unique, document, listing
 from vldistill.records.places import find
-from vldistill.records.types import QuestionRecord
+from vldistill.records.types import UNLABELLED, QuestionRecord
 
-# split -> (questions, annotations). Our dev is the official train, which VLKD never trains on; our test is the official
-# val.
+# split -> (questions, annotations). Our test is the official val, our dev the official train: VLKD never trains on it.
+# MAD, which does, carves its own train and dev out of it, by image, when the id lists are made (stage `split`).
 VQAV2 = {
     "dev": ("v2_OpenEnded_mscoco_train2014_questions.json", "v2_mscoco_train2014_annotations.json"),
     "test": ("v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"),
 }
+# test-dev is a part of it; the server takes one file for both
+VQAV2_UNLABELLED = "v2_OpenEnded_mscoco_test2015_questions.json"
 DOMAINS = {"test": ("v2_OpenEnded_nocaps_val_questions.json", "v2_nocaps_val_annotations.json")}
 ANSWERS = 10
 ANSWER_TYPES = ("yes/no", "number", "other")
@@ -27,6 +29,7 @@ def read(
     image_set: str,
     images: Mapping[int, str],
     domains: Mapping[int, str] | None = None,
+    bare: bool = False,
 ) -> list[QuestionRecord]:
     """Read pairs of question and annotation files.
 
@@ -36,6 +39,7 @@ def read(
         image_set: the data set whose images the questions are about.
         images: image id -> key, of the images there are.
         domains: image id -> domain, where the images have one.
+        bare: the files are lists, not objects that hold a list.
 
     Raises:
         InputError: a broken file, a question without annotation or without an image; names file, record and field.
@@ -43,9 +47,8 @@ def read(
     records: list[QuestionRecord] = []
     seen = Unique()
     for split, (asked, answered) in files.items():
-        answers = _annotations(find(folder, answered))
-        file = find(folder, asked)
-        for row in document(read_json(file), file).rows("questions"):
+        answers = _annotations(find(folder, answered), bare)
+        for row in _rows(find(folder, asked), "questions", bare):
             number, image = row.get("question_id", int), row.get("image_id", int)
             seen.add(row, "question_id", number)
             if image not in images:
@@ -60,10 +63,54 @@ def read(
     return records
 
 
-def _annotations(file: Path) -> dict[int, Row]:
+def read_unlabelled(
+    folder: Path, name: str, image_set: str, images: Mapping[int, str]
+) -> tuple[list[QuestionRecord], dict[str, int]]:
+    """Read questions whose answers are not public.
+
+    Args:
+        folder: where the file is.
+        name: of the question file.
+        image_set: the data set whose images the questions are about.
+        images: image id -> key, of the images there are.
+
+    Returns:
+        The records of the questions whose image is there, and counts {unlabelled, unlabelled_without_image}.
+
+    Raises:
+        InputError: a broken file; names file, record and field.
+    """
+    records: list[QuestionRecord] = []
+    seen, left_out = Unique(), 0
+    for row in _rows(find(folder, name), "questions", False):
+        number, image = row.get("question_id", int), row.get("image_id", int)
+        seen.add(row, "question_id", number)
+        if image not in images:
+            left_out += 1
+            continue
+        records.append(
+            QuestionRecord(
+                id=str(number),
+                image=images[image],
+                image_set=image_set,
+                question=row.text("question"),
+                answers=[],
+                answer_type="",
+                question_type="",
+                split=UNLABELLED,
+            )
+        )
+    return records, {"unlabelled": len(records), "unlabelled_without_image": left_out}
+
+
+def _rows(file: Path, part: str, bare: bool) -> Iterator[Row]:
+    return listing(read_json(file), file) if bare else document(read_json(file), file).rows(part)
+
+
+def _annotations(file: Path, bare: bool) -> dict[int, Row]:
     rows: dict[int, Row] = {}
     ids = Unique()
-    for row in document(read_json(file), file).rows("annotations"):
+    for row in _rows(file, "annotations", bare):
         number = row.get("question_id", int)
         ids.add(row, "question_id", number)
         rows[number] = row

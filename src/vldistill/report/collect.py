@@ -9,13 +9,15 @@ from pathlib import Path
 import yaml
 
 from vldistill import layout, presets
-from vldistill.cells import METHOD, Cell, vlkd_cells
+from vldistill.cells import MAD, METHOD, Cell, vlkd_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.summary import HEADLINE, Bar, bars
 from vldistill.files import sha256_file, sha256_json
 from vldistill.params import Params
-from vldistill.report import comparable, cost, curves, doubts, gallery, origin, page, papers, results, scores, svg
+from vldistill.report import comparable, cost, curves, gallery, origin, page, papers, reliability, results, scores, svg
 from vldistill.report.cards import cards
+from vldistill.report.mad import found as found_of_mad
+from vldistill.report.mad import part
 from vldistill.report.names import DOMAINS, entity
 from vldistill.report.numbers import Numbers
 from vldistill.report.page import Chart, Page
@@ -26,7 +28,7 @@ PAPERS = Path("data") / "reference" / "papers.csv"
 
 @dataclass(frozen=True)
 class Collected:
-    """What was read: scores as they stand in the file, and asked by name; cells; curves; run records; bars."""
+    """What was read: scores as they stand in the file, and asked by name; cells; curves; run records; bars; MAD's."""
 
     rows: list[dict[str, object]]
     numbers: Numbers
@@ -34,6 +36,7 @@ class Collected:
     curves: list[curves.Curve]
     runs: list[cost.Run]
     bars: list[Bar]
+    mad: found_of_mad.Found | None
 
 
 def read(params: Params, root: Path) -> Collected:
@@ -64,6 +67,7 @@ def read(params: Params, root: Path) -> Collected:
         curves.read(distilled, cells),
         cost.runs(root / "results"),
         bars(rows, vlkd.vqa_variant),
+        found_of_mad.read(params, root),
     )
 
 
@@ -76,7 +80,7 @@ def build(params: Params, root: Path, found: Collected) -> Page:
     tones = curves.tones(arms)
     return Page(
         facts=_facts(params, root, found),
-        doubts=doubts.doubts(numbers, params.report.unreliable_margin),
+        warnings=reliability.reliability_warnings(numbers, params.report.unreliable_margin),
         banners=_banners(params, root),
         cards=cards(numbers, found.bars),
         tables=tables,
@@ -92,8 +96,23 @@ def build(params: Params, root: Path, found: Collected) -> Page:
         comparable=not comparable.differences(params, root),
         reproduced=comparable.reproduced(root),
         rendered=params.download.source == "world",
-        retained=doubts.retained(found.bars),
+        retained=reliability.retained(found.bars),
         headline_name=entity(numbers.headline),
+        mad=_mad(params, root, found),
+    )
+
+
+def _mad(params: Params, root: Path, found: Collected) -> part.MadPart | None:
+    if found.mad is None:
+        return None
+    reported = [entry for entry in papers.read(root / PAPERS) if entry.method == MAD]
+    return part.build(
+        params,
+        root,
+        found.mad,
+        runs=found.runs,
+        reported=reported,
+        differences={entry.task: comparable.mad_differences(params, root, entry.task) for entry in reported},
     )
 
 
@@ -102,7 +121,7 @@ def _tables(params: Params, root: Path, found: Collected) -> dict[str, Table]:
     made = {
         "headline": results.headline(numbers, _per_task(params)),
         "measures": results.all_measures(numbers, _per_task(params)),
-        "bars": doubts.table(found.bars),
+        "bars": reliability.table(found.bars),
         "papers": papers.table(
             [entry for entry in papers.read(root / PAPERS) if entry.method == METHOD],
             numbers,
@@ -168,8 +187,12 @@ def _galleries(params: Params, root: Path) -> dict[str, list[gallery.Picture]]:
 
 def _gallery_sentence(galleries: dict[str, list[gallery.Picture]]) -> str:
     shown = galleries.get("The first images of the draw", [])
-    right, asked = gallery.right_and_asked(shown)
-    score = f" The model scores {right:.1f} of {asked} on the questions shown below the first images." if asked else ""
+    right, answered = gallery.right_and_answered(shown)
+    score = (
+        f" The model scores {right:.1f} of {answered} on the questions shown below the first images."
+        if answered
+        else ""
+    )
     return (
         "Not picked by hand: the first images in the order of the sha256 of their key, right or wrong; then the first "
         "questions answered wrongly, in the order of the sha256 of their id. "

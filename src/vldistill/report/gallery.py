@@ -26,7 +26,7 @@ PER_IMAGE = 6  # questions shown below one image
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredQuestion:
     """A question, what the model answered, the answer most annotators gave, and the accuracy of the answer in 0..1."""
 
     question: str
@@ -44,7 +44,7 @@ class Picture:
     pixelated: bool
     caption: str | None
     references: tuple[str, ...]
-    asked: tuple[Asked, ...]
+    questions: tuple[AnsweredQuestion, ...]
     domain: str | None
 
 
@@ -90,8 +90,8 @@ def pictures(root: Path, cell: str, split: str, count: int, width: int) -> list[
     """The first ``count`` images of the split of COCO, in the order of the draw, with captions and questions."""
     captions = {r.image: r for r in read_captions(layout.download(root, "coco")) if r.split == split}
     said = answers(root, "coco", cell)
-    asked = _asked(root, cell, split)
-    keys = [key for key in sorted(captions, key=rank) if captions[key].id in said or key in asked][:count]
+    answered = _answered_questions(root, cell, split)
+    keys = [key for key in sorted(captions, key=rank) if captions[key].id in said or key in answered][:count]
     with Thumbnails(root, "coco", width) as images:
         return [
             Picture(
@@ -99,7 +99,7 @@ def pictures(root: Path, cell: str, split: str, count: int, width: int) -> list[
                 *images.data(key),
                 caption=_prediction(said.get(captions[key].id)),
                 references=tuple(captions[key].captions[:2]),
-                asked=tuple(asked.get(key, ())[:PER_IMAGE]),
+                questions=tuple(answered.get(key, ())[:PER_IMAGE]),
                 domain=captions[key].domain,
             )
             for key in keys
@@ -124,7 +124,7 @@ def failures(root: Path, cell: str, split: str, count: int, width: int) -> list[
                 *images.data(record.image),
                 caption=_prediction(said.get(caption_of.get(record.image, ""))),
                 references=(),
-                asked=(_one(record, scored[record.id]),),
+                questions=(_one(record, scored[record.id]),),
                 domain=None,
             )
             for record in chosen
@@ -135,9 +135,9 @@ def _prediction(item: Mapping[str, Any] | None) -> str | None:
     return None if item is None else str(item["prediction"])
 
 
-def _asked(root: Path, cell: str, split: str) -> dict[str, list[Asked]]:
+def _answered_questions(root: Path, cell: str, split: str) -> dict[str, list[AnsweredQuestion]]:
     """Questions on COCO images by image key: those about the image and those that need a fact."""
-    found: dict[str, list[Asked]] = defaultdict(list)
+    found: dict[str, list[AnsweredQuestion]] = defaultdict(list)
     for task in ("vqav2", "okvqa"):
         scored = answers(root, task, cell)
         if not scored:
@@ -148,9 +148,11 @@ def _asked(root: Path, cell: str, split: str) -> dict[str, list[Asked]]:
     return found
 
 
-def _one(record: QuestionRecord, item: Mapping[str, Any]) -> Asked:
+def _one(record: QuestionRecord, item: Mapping[str, Any]) -> AnsweredQuestion:
     truth = Counter(record.answers).most_common(1)
-    return Asked(record.question, str(item["prediction"]), truth[0][0] if truth else "", accuracy(item["scores"]))
+    return AnsweredQuestion(
+        record.question, str(item["prediction"]), truth[0][0] if truth else "", accuracy(item["scores"])
+    )
 
 
 class Thumbnails:
@@ -180,10 +182,10 @@ class Thumbnails:
         return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}", image.width <= SMALL
 
 
-def right_and_asked(shown: Iterable[Picture]) -> tuple[float, int]:
+def right_and_answered(shown: Iterable[Picture]) -> tuple[float, int]:
     """Sum of accuracies and number of the questions of ``shown``, for the sentence above the gallery."""
-    asked = [one for picture in shown for one in picture.asked]
-    return sum(one.score for one in asked), len(asked)
+    answered = [one for picture in shown for one in picture.questions]
+    return sum(one.score for one in answered), len(answered)
 
 
 def domain_pictures(root: Path, cell: str, split: str, domains: Sequence[str], each: int, width: int) -> list[Picture]:
@@ -201,7 +203,7 @@ def domain_pictures(root: Path, cell: str, split: str, domains: Sequence[str], e
                 *images.data(record.image),
                 caption=_prediction(said[record.id]),
                 references=tuple(record.captions[:2]),
-                asked=(),
+                questions=(),
                 domain=record.domain,
             )
             for record in chosen

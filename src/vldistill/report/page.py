@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vldistill.evaluate.summary import MAJORITY, RETRIEVED, UNTRAINED, Bar
 from vldistill.report import results, svg
 from vldistill.report.curves import Panel
-from vldistill.report.doubts import Doubts
 from vldistill.report.gallery import Picture
 from vldistill.report.names import Measure, entity, task
 from vldistill.report.numbers import Numbers
+from vldistill.report.reliability import ReliabilityWarnings
 from vldistill.report.table import Table
+
+if TYPE_CHECKING:
+    from vldistill.report.mad.part import MadPart
 
 BLIND, SHUFFLED = "no_image", "shuffled"
 TONES: dict[tuple[str, str | None], str] = {
@@ -56,7 +60,7 @@ class Page:
     """Everything the template shows; empty parts are left out of the page and of its navigation."""
 
     facts: dict[str, str]
-    doubts: Doubts
+    warnings: ReliabilityWarnings
     banners: Sequence[str]
     cards: Sequence[Card]
     tables: dict[str, Table]
@@ -74,6 +78,7 @@ class Page:
     rendered: bool = False
     retained: str = ""
     headline_name: str = ""
+    mad: MadPart | None = None
 
 
 def _tone(pair: tuple[str, str | None], headline: str) -> str:

@@ -249,7 +249,7 @@ def retention(numbers: Numbers) -> Table:
         for measure in texts:
             change = _gap(numbers.get(measure, arm), numbers.get(measure, BEFORE), numbers.level, measure.digits)
             row[_key(measure)] = _kept(numbers, measure, arm)
-            row[_key(measure) + "_change"] = _judged(replace(change, mark=""), measure)
+            row[_key(measure) + "_change"] = _toned(replace(change, mark=""), measure)
         rows.append(row)
     columns = [("arm", "arm")]
     for measure in texts:
@@ -275,7 +275,7 @@ def _kept(numbers: Numbers, measure: Measure, arm: str) -> Cell:
     return of(estimate, digits=measure.digits, mark="" if arm == BEFORE else None)
 
 
-def _judged(cell: Cell, measure: Measure) -> Cell:
+def _toned(cell: Cell, measure: Measure) -> Cell:
     if cell.number is None or measure.lower_is_better:
         return cell
     return replace(cell, tone="good" if cell.number >= -RETENTION_LOSS else "bad")

@@ -29,12 +29,19 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: points (x, y) in data units."""
+    """One curve: points (x, y) in data units.
+
+    Attributes:
+        band: low and high at each point; none where it has no interval.
+        marked: the points are drawn and carry their numbers.
+    """
 
     label: str
     points: Sequence[tuple[float, float]]
     tone: str = "main"
     thin: bool = False
+    band: Sequence[tuple[float, float]] = ()
+    marked: bool = False
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -174,14 +181,29 @@ def lines(
     label: str,
     x_axis: str,
     y_axis: str,
+    named: Sequence[tuple[float, str]] = (),
+    zero: bool = False,
     width: float = 330,
     height: float = 225,
 ) -> str:
-    """A line chart. The y axis starts at the lowest value, not at zero: losses are read by their shape."""
+    """A line chart. The y axis starts at the lowest value, not at zero: losses are read by their shape.
+
+    Args:
+        series: the last one lies on top.
+        label: what the chart shows, for screen readers.
+        x_axis, y_axis: titles.
+        named: places on the x axis with their names, instead of round numbers.
+        zero: the y axis holds zero, and its line is drawn.
+        width, height: of the drawing, in px.
+    """
     xs = [x for line in series for x, _ in line.points]
-    ys = [y for line in series for _, y in line.points]
-    x_grid, y_grid = ticks(min(xs), max(xs), 4), ticks(min(ys), max(ys), 4)
-    left, right, top, bottom = 26 + 6.2 * max(len(number(tick)) for tick in y_grid), 14.0, 12.0, 42.0
+    ys = [y for line in series for y in (*(y for _, y in line.points), *(end for ends in line.band for end in ends))]
+    ys += [0.0] if zero else []
+    x_grid, y_grid = [x for x, _ in named] or ticks(min(xs), max(xs), 4), ticks(min(ys), max(ys), 4)
+    if x_grid[0] == x_grid[-1]:  # a single place stands in the middle
+        x_grid = [x_grid[0] - 0.5, x_grid[0] + 0.5]
+    names = list(named) or [(tick, number(tick)) for tick in x_grid]
+    left, right, top, bottom = 26 + 6.2 * max(len(number(tick)) for tick in y_grid), 22.0 if named else 14.0, 12.0, 42.0
 
     def x(value: float) -> float:
         return left + (value - x_grid[0]) / (x_grid[-1] - x_grid[0]) * (width - left - right)
@@ -191,8 +213,9 @@ def lines(
 
     body = [_segment(left, y(tick), width - right, y(tick), "grid") for tick in y_grid]
     body += [_text(left - 7, y(tick) + 4, number(tick), "tick", "end") for tick in y_grid]
-    body += [_segment(x(tick), y(y_grid[0]), x(tick), y(y_grid[0]) + 4, "zero") for tick in x_grid]
-    body += [_text(x(tick), y(y_grid[0]) + 17, number(tick), "tick", "middle") for tick in x_grid]
+    body += [_segment(x(tick), y(y_grid[0]), x(tick), y(y_grid[0]) + 4, "zero") for tick, _ in names]
+    body += [_text(x(tick), y(y_grid[0]) + 17, name, "tick", "middle") for tick, name in names]
+    body += [_segment(left, y(0), width - right, y(0), "zero")] if zero else []
     body.append(_segment(left, y(y_grid[0]), width - right, y(y_grid[0]), "zero"))
     body.append(_text((left + width - right) / 2, height - 5, x_axis, "axis", "middle"))
     middle = (top + height - bottom) / 2
@@ -203,9 +226,17 @@ def lines(
     for line in series:
         path = "M" + "L".join(f"{x(px):.1f} {y(py):.1f}" for px, py in line.points)
         css = "curve thin" if line.thin else "curve"
-        body.append(
-            f'<g class="tone-{line.tone}"><title>{escape(line.label)}</title><path d="{path}" class="{css}"/></g>'
-        )
+        body.append(f'<g class="tone-{line.tone}"><title>{escape(line.label)}</title>')
+        if line.band:
+            there = [(px, *ends) for (px, _), ends in zip(line.points, line.band, strict=True)]
+            ends = [(px, low) for px, low, _ in there] + [(px, high) for px, _, high in reversed(there)]
+            body.append(f'<path d="M{"L".join(f"{x(px):.1f} {y(py):.1f}" for px, py in ends)}Z" class="band"/>')
+        body.append(f'<path d="{path}" class="{css}"/>')
+        for at, (px, py) in enumerate(line.points):
+            if line.marked:
+                mark = Mark(line.label, py, *(line.band[at] if line.band else ()))
+                body.append(f"<g><title>{escape(_described(mark, 1))}</title>{_point(x(px), y(py), line.tone)}</g>")
+        body.append("</g>")
     return _frame(width, height, label, body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from vldistill import __version__, layout
 from vldistill.artifact import publish
@@ -11,6 +12,7 @@ from vldistill.evaluate.summary import headline
 from vldistill.files import write_json, write_text
 from vldistill.params import Params
 from vldistill.report import collect, dvc_plots
+from vldistill.report.mad.found import metrics
 from vldistill.report.page import Page
 from vldistill.report.table import Cell, to_csv, to_latex
 
@@ -29,6 +31,8 @@ SECTIONS = {
     "cost": "Time and memory",
     "provenance": "Provenance",
 }
+LAST = ("cost", "provenance")
+"""Sections about both methods: MAD's stand before them."""
 
 
 def write(params: Params, root: Path) -> Path:
@@ -37,15 +41,22 @@ def write(params: Params, root: Path) -> Path:
     page = collect.build(params, root, found)
 
     def fill(folder: Path) -> None:
-        for table in (*page.tables.values(), *page.kind_tables):
+        of_mad = page.mad.all_tables if page.mad else ()
+        for table in (*page.tables.values(), *page.kind_tables, *of_mad):
             write_text(folder / "tables" / f"{table.name}.csv", to_csv(table))
             write_text(folder / "tables" / f"{table.name}.tex", to_latex(table))
         write_json(folder / "plots" / "losses.json", dvc_plots.curve_records(found.curves))
         write_json(folder / "plots" / "arms.json", dvc_plots.arm_records(found.numbers))
-        write_json(folder / "metrics.json", headline(found.rows, params.evaluate.vlkd.vqa_variant))
+        write_json(folder / "metrics.json", numbers(params, found))
         write_text(folder / "index.html", render(page))
 
     return publish(layout.report(root), fill) / "index.html"
+
+
+def numbers(params: Params, found: collect.Collected) -> dict[str, Any]:
+    """The headline numbers of both methods."""
+    of_vlkd = headline(found.rows, params.evaluate.vlkd.vqa_variant)
+    return of_vlkd if found.mad is None else {**of_vlkd, "mad": metrics(found.mad)}
 
 
 def render(page: Page) -> str:
@@ -66,7 +77,9 @@ def contents(page: Page) -> list[tuple[str, str]]:
     tabled = ("papers", "controls", "ablation", "domains", "retention", "retrieval", "cost")
     absent = {name for name in tabled if name not in page.tables}
     absent |= {name for name, part in _parts(page).items() if not part}
-    return [(name, title) for name, title in SECTIONS.items() if name not in absent]
+    found = [(name, title) for name, title in SECTIONS.items() if name not in absent]
+    before = next((at for at, (name, _) in enumerate(found) if name in LAST), len(found))
+    return found[:before] + (page.mad.contents if page.mad else []) + found[before:]
 
 
 def _parts(page: Page) -> dict[str, object]:

@@ -1,12 +1,9 @@
-"""The entry of the stage: ``results/split/TASK/{dev,test}.json``."""
+"""The entry of the stage for VLKD: ``results/split/TASK/{dev,test}.json``."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from vldistill import layout
 from vldistill.artifact import absence
@@ -15,6 +12,7 @@ from vldistill.files import write_json
 from vldistill.params import Params
 from vldistill.provenance import recorded
 from vldistill.records import Record, read_captions, read_questions, read_texts
+from vldistill.split.lists import id_list
 
 NAMES = ("dev", "test")
 _READ: dict[str, tuple[Callable[[Path], Sequence[Record]], str]] = {
@@ -27,38 +25,6 @@ _READ: dict[str, tuple[Callable[[Path], Sequence[Record]], str]] = {
     "summary": (read_texts, "id"),
 }
 TASKS = tuple(_READ)
-
-
-def order(units: Sequence[str], seed: int) -> list[str]:
-    """``units`` in the order of sha256("seed:unit"): the same whatever order they come in, unrelated between seeds."""
-    return sorted(set(units), key=lambda unit: hashlib.sha256(f"{seed}:{unit}".encode()).hexdigest())
-
-
-def first(units: Sequence[str], fraction: float) -> list[str]:
-    """The first ceil(fraction * n) of the ordered ``units``; a smaller fraction gives a part of a larger one's."""
-    return list(units[: math.ceil(round(fraction * len(units), 9))])
-
-
-def id_list(unit_of: Mapping[str, str], unit: str, seed: int, limit: int | None) -> dict[str, Any]:
-    """One list of ids.
-
-    Args:
-        unit_of: record id -> unit (an image, so that all its questions stay together, or the record itself).
-        unit: what the units are: `image` or `id`.
-        seed: of the order.
-        limit: how many units to keep; None keeps all.
-
-    Returns:
-        {ids, unit, seed, fraction, sha256}; ids in the order of their units, then by id; fraction of the units kept;
-        sha256 of the ids joined by newlines.
-    """
-    units = order(list(unit_of.values()), seed)
-    fraction = 1.0 if limit is None or limit >= len(units) else limit / len(units)
-    rank = {name: index for index, name in enumerate(first(units, fraction))}
-    kept = [(rank[name], identity) for identity, name in unit_of.items() if name in rank]
-    ids = [identity for _, identity in sorted(kept)]
-    digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
-    return {"ids": ids, "unit": unit, "seed": seed, "fraction": fraction, "sha256": digest}
 
 
 def run(params: Params, root: str | Path, task: str) -> list[Path]:

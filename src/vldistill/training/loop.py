@@ -74,6 +74,8 @@ class Run:
     compute: Compute = field(default_factory=lambda: Compute.model_validate({}))
     deadline: float | None = None
     """`time.monotonic()` moment by which the state must be saved."""
+    until: int | None = None
+    """Number of steps after which training ends for good, on the schedule of all; None = after all of them."""
     loggers: Sequence[Logger] = ()
 
 
@@ -110,13 +112,27 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; vectors (biases, norms) and scalars (temperature) do not."""
-    parameters = list(checkpoint.trainable(module).values())
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+WORD_EMBEDDINGS = "word_embeddings.weight"
+
+
+def parameter_groups(module: nn.Module, options: Training) -> list[dict[str, Any]]:
+    """Matrices decay; vectors (biases, norms) and scalars (temperature) do not. Word embeddings have their own rate.
+
+    Raises:
+        VldistillError: word embeddings are given a rate, and there are none.
+    """
+    named = checkpoint.trainable(module)
+    apart = {name for name in named if options.embedding_rate != 1 and name.endswith(WORD_EMBEDDINGS)}
+    if options.embedding_rate != 1 and not apart:
+        raise VldistillError("training.embedding_rate: this model has no table of word embeddings. Set it to 1")
+    parameters = [parameter for name, parameter in named.items() if name not in apart]
+    decay, factor = options.weight_decay, options.embedding_rate
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay, "factor": 1.0},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0, "factor": 1.0},
     ]
+    own = {"params": [named[name] for name in sorted(apart)], "weight_decay": decay, "factor": factor}
+    return [*groups, own] if apart else groups
 
 
 class _Loop:
@@ -124,7 +140,7 @@ class _Loop:
         self.task, self.options, self.run, self.device = task, options, run, device
         self.parameters = list(checkpoint.trainable(task.module).values())
         self.optimiser = torch.optim.AdamW(
-            parameter_groups(task.module, options.weight_decay),
+            parameter_groups(task.module, options),
             lr=options.learning_rate,
             betas=(options.beta1, options.beta2),
             eps=options.epsilon,
@@ -134,6 +150,7 @@ class _Loop:
             # it clears away what is damaged
             state = checkpoint.load_latest(run.folder, task.module, self.optimiser) or {"step": 0, "window": []}
         self.step = int(state["step"])
+        self.end = options.steps if run.until is None else run.until
         self.metrics = (
             MetricLog(run.folder, options.log_every, step=self.step, window=state["window"])
             if distributed.rank() == 0
@@ -150,11 +167,11 @@ class _Loop:
             logger.close()
 
     def until_done(self, stop: StopRequest) -> dict[str, float]:
-        progress = Progress(self.options.steps, self.run.name, start=self.step)
-        while self.step < self.options.steps:
+        progress = Progress(self.end, self.run.name, start=self.step)
+        while self.step < self.end:
             values = self._one_step()
             self.step += 1
-            last = self.step == self.options.steps
+            last = self.step == self.end
             self._record(values, last)
             progress.step(loss=self.metrics.last.get("loss", float("nan")) if self.metrics else float("nan"))
             reason = stop.reason()
@@ -170,7 +187,7 @@ class _Loop:
             self.step, steps=self.options.steps, warmup=self.options.warmup, final_share=self.options.final_share
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         micro_batches = self._micro_batches()
         values = self._accumulate(micro_batches)
         distributed.sum_gradients(self.parameters)

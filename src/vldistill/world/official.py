@@ -7,26 +7,25 @@ real ones alike.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from vldistill.files import write_json, write_jsonl, write_text
 from vldistill.records import cc3m, coco, nocaps, okvqa, text, vqa
 from vldistill.world import corpus, language
 from vldistill.world.concepts import Scene
+from vldistill.world.official_mad import write_boxes, write_flickr30k, write_snli_ve, write_vcr, write_vg
+from vldistill.world.pictures import write_pictures
 from vldistill.world.questions import KNOWLEDGE, Balance, Question, annotate, knowledge_question, vqa_questions
 from vldistill.world.render import render
 from vldistill.world.scenes import DOMAINS, POOLS, World
 
 ADDRESS = "https://world.invalid"  # a reserved name: the world's images have no address
-QUALITY = 95
 # first image id of each part; the parts of the real COCO share one number range as well
 FIRST_ID = {"train": 1, "val": 100_001, "test": 200_001, "nocaps": 1}
+FIRST_UNLABELLED = 500  # of an image's questions, which are numbered from 0
 PART_FOLDER = {"train": "train2014", "val": "val2014", "test": "val2014"}
 POOL_OF_PART = {"train": "dev", "val": "dev", "test": "test"}
 INFO = {"description": "vldistill miniature world", "version": "1.0"}
@@ -41,6 +40,9 @@ def write(world: World, folder: Path) -> None:
     held_out = write_nocaps(world, folder / "nocaps")
     write_domains(world, held_out, folder / "domains")
     write_texts(world, folder)
+    write_snli_ve(world, write_flickr30k(world, folder / "flickr30k"), folder / "snli_ve")
+    write_vcr(world, folder / "vcr")
+    write_vg(world, folder / "vg")
 
 
 def write_cc3m(world: World, folder: Path) -> None:
@@ -51,7 +53,8 @@ def write_cc3m(world: World, folder: Path) -> None:
     scenes += world.scenes("train", ("rare",), rare, "cc3m-rare")
     world.rng("cc3m-order").shuffle(scenes)
     urls = [f"{ADDRESS}/cc3m/{index:07d}.jpg" for index in range(len(scenes))]
-    _write_images(world, scenes, "cc3m", [folder / cc3m.IMAGES / cc3m.image_name(url) for url in urls])
+    pictures = render(scenes, world.params, "cc3m")
+    write_pictures(pictures, [folder / cc3m.IMAGES / cc3m.image_name(url) for url in urls])
     lines = []
     for url, scene in zip(urls, scenes, strict=True):
         rng = world.rng("caption", url)
@@ -80,11 +83,12 @@ def write_coco(world: World, folder: Path) -> dict[str, dict[int, Scene]]:
                 }
             )
         paths = [folder / PART_FOLDER[part] / entry["file_name"] for entry in entries if entry["part"] == part]
-        _write_images(world, drawn, f"coco-{part}", paths)
+        write_pictures(render(drawn, world.params, f"coco-{part}"), paths)
     for name, where in zip(coco.ANNOTATIONS, ("train2014", "val2014"), strict=True):
         own = [entry for entry in entries if entry["folder"] == where]
         write_json(folder / name, _caption_file(own, world.params.image_size))
     write_json(folder / coco.KARPATHY, {"images": [_karpathy(entry) for entry in entries], "dataset": "coco"})
+    write_boxes(world, parts, {entry["id"]: entry["file_name"] for entry in entries}, folder)
     return parts
 
 
@@ -108,18 +112,22 @@ def write_nocaps(world: World, folder: Path) -> dict[int, Scene]:
                     "captions": [language.reference(scene, rng) for _ in range(sizes.nocaps_references)],
                 }
             )
-    _write_images(
-        world, list(scenes.values()), "nocaps", [folder / nocaps.IMAGES / entry["file_name"] for entry in entries]
-    )
+    pictures = render(list(scenes.values()), world.params, "nocaps")
+    write_pictures(pictures, [folder / nocaps.IMAGES / entry["file_name"] for entry in entries])
     write_json(folder / nocaps.CAPTIONS, _caption_file(entries, world.params.image_size))
     return scenes
 
 
 def write_vqav2(world: World, scenes: dict[str, dict[int, Scene]], folder: Path) -> None:
-    """Questions on COCO's train part (official train) and on its test part (official val)."""
+    """Questions on COCO's train part (official train) and on its test part (official val).
+
+    One more on each image of the test part has no answers: the real ones are about images of their own, test2015.
+    """
     for split, part in (("dev", "train"), ("test", "test")):
         items = _vqa_items(world, scenes[part], world.params.sizes.questions, "vqav2")
         _write_questions(world, items, folder, vqa.VQAV2[split], PART_FOLDER[part])
+    asked = _unlabelled_items(world, scenes["test"])
+    write_json(folder / vqa.VQAV2_UNLABELLED, _question_file(asked, "test2015"))
 
 
 def write_domains(world: World, scenes: dict[int, Scene], folder: Path) -> None:
@@ -152,16 +160,6 @@ def write_texts(world: World, folder: Path) -> None:
     for pool, count in zip(POOLS, (sizes.text_train, sizes.text_dev, sizes.text_test), strict=True):
         write_jsonl(folder / "reading" / f"{pool}.jsonl", corpus.reading_items(world, pool, count))
         write_jsonl(folder / "summary" / f"{pool}.jsonl", corpus.summary_items(world, pool, count))
-
-
-def _write_images(world: World, scenes: Sequence[Scene], name: str, paths: Sequence[Path]) -> None:
-    for folder in {path.parent for path in paths}:
-        folder.mkdir(parents=True, exist_ok=True)
-    for path, pixels in zip(paths, render(scenes, world.params, name), strict=True):
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, format="JPEG", quality=QUALITY, subsampling=0)
-        # plain writes: the run folder counts only when its result file is there, and is written anew until then
-        path.write_bytes(buffer.getvalue())
 
 
 def _caption_file(entries: Sequence[dict[str, Any]], side: int) -> dict[str, Any]:
@@ -214,6 +212,11 @@ def _vqa_items(world: World, scenes: dict[int, Scene], each: int, name: str) -> 
         for number, scene in scenes.items()
         for index, question in enumerate(vqa_questions(scene, each, world.rng("question", name, number), balance))
     ]
+
+
+def _unlabelled_items(world: World, scenes: dict[int, Scene]) -> list[Item]:
+    drawn = _vqa_items(world, scenes, 1, "unlabelled")
+    return [(image, number + FIRST_UNLABELLED, question) for image, number, question in drawn]
 
 
 def _question_file(items: Sequence[Item], subtype: str) -> dict[str, Any]:

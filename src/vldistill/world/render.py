@@ -45,6 +45,9 @@ OUTLINE_WIDTH = 0.027  # of the image side
 DRAWS = 32  # uniform numbers an image may use before its pixel noise
 
 Floats = NDArray[np.float32]
+Places = NDArray[np.float64]
+Box = tuple[int, int, int, int]
+"""x1, y1, x2, y2 in pixels, the far corner outside."""
 
 
 def render(scenes: Sequence[Scene], params: WorldParams, name: str) -> Iterator[NDArray[np.uint8]]:
@@ -57,25 +60,58 @@ def render(scenes: Sequence[Scene], params: WorldParams, name: str) -> Iterator[
         yield from _batch(scenes[start : start + BATCH], params, name, start)
 
 
+def boxes(scenes: Sequence[Scene], params: WorldParams, name: str) -> Iterator[list[Box]]:
+    """Where the objects of ``scenes`` stand in the set ``name``, rims included, and last the wall: boxes in pixels."""
+    side = params.image_size
+    for start in range(0, len(scenes), BATCH):
+        part = scenes[start : start + BATCH]
+        draws = draws_of(params, name, start, len(part), DRAWS)
+        found: list[list[Box]] = [[] for _ in part]
+        for rows, centre, radius, _ in _placed(part, side, draws[:, 6:]):
+            for row, box in zip(rows, around(centre, radius, side), strict=True):
+                found[int(row)].append(box)
+        for row, scene in enumerate(part):
+            yield [*found[row], _wall_box(scene.side, side)]
+
+
+def around(centre: Floats | Places, radius: Floats, side: int) -> list[Box]:
+    """Boxes around objects with centres [N, 2] and radii [N], rims included, cut at the picture's edge; in pixels."""
+    half = radius[:, None] + OUTLINE_WIDTH * side
+    corners = np.concatenate([np.floor(centre - half), np.ceil(centre + half)], axis=1)
+    return [(int(x1), int(y1), int(x2), int(y2)) for x1, y1, x2, y2 in np.clip(corners, 0, side)]
+
+
 def _batch(scenes: Sequence[Scene], params: WorldParams, name: str, start: int) -> NDArray[np.uint8]:
     side = params.image_size
-    prefix = int.from_bytes(hashlib.sha256(f"{params.seed}:{name}".encode()).digest()[:8], "big")
-    draws = np.empty((len(scenes), DRAWS), np.float32)
     noise = np.empty((len(scenes), side, side, 3), np.float32)
-    for row in range(len(scenes)):
-        generator = np.random.default_rng([prefix, start + row])
-        draws[row] = generator.random(DRAWS, dtype=np.float32) * 2 - 1
-        generator.standard_normal(out=noise[row], dtype=np.float32)
-    draws *= params.jitter
-    picture = _background(scenes, side, draws[:, :6])
+    draws = draws_of(params, name, start, len(scenes), DRAWS, noise)
+    picture = background([(scene.tone, scene.pattern) for scene in scenes], side, draws[:, :6])
     _draw_wall(picture, scenes, side, draws[:, :6])
     _draw_objects(picture, scenes, side, draws[:, 6:])
+    return finished(picture, params, noise)
+
+
+def draws_of(params: WorldParams, name: str, start: int, count: int, width: int, noise: Floats | None = None) -> Floats:
+    """What varies in each of ``count`` images, uniform in [-jitter, jitter]: [count, width]; fills ``noise``, too."""
+    prefix = int.from_bytes(hashlib.sha256(f"{params.seed}:{name}".encode()).digest()[:8], "big")
+    draws = np.empty((count, width), np.float32)
+    for row in range(count):
+        generator = np.random.default_rng([prefix, start + row])
+        draws[row] = generator.random(width, dtype=np.float32) * 2 - 1
+        if noise is not None:
+            generator.standard_normal(out=noise[row], dtype=np.float32)
+    draws *= params.jitter
+    return draws
+
+
+def finished(picture: Floats, params: WorldParams, noise: Floats) -> NDArray[np.uint8]:
+    """The pictures with their pixel noise, as bytes."""
     picture += params.noise * noise
     return np.clip(picture, 0, 255).round().astype(np.uint8)
 
 
-def _background(scenes: Sequence[Scene], side: int, draws: Floats) -> Floats:
-    """Tone and pattern: [image, side, side, 3]. Phase, angle and tint vary."""
+def background(grounds: Sequence[tuple[str, str]], side: int, draws: Floats) -> Floats:
+    """(Tone, pattern) of each image as pixels [image, side, side, 3]; phase, angle, tint vary by draws [image, 6]."""
     line = np.arange(side, dtype=np.float32) / side * 48  # the patterns are sized for 48 pixels
     y, x = np.meshgrid(line, line, indexing="ij")
     phase = draws[:, :2, None, None] * 4
@@ -88,52 +124,84 @@ def _background(scenes: Sequence[Scene], side: int, draws: Floats) -> Floats:
         "checkered": np.sign(np.sin(period * px / 1.5) * np.sin(period * py / 1.5)),
         "wavy": np.sign(np.sin(period * (py + 2.5 * np.sin(px / 3.2)))),
     }
-    tone = np.array([TONES[scene.tone] for scene in scenes], np.float32) + 10 * draws[:, 2]
-    grey = tone[:, None, None] + np.stack(
-        [waves[scene.pattern][row] * CONTRAST for row, scene in enumerate(scenes)]
+    level = np.array([TONES[tone] for tone, _ in grounds], np.float32) + 10 * draws[:, 2]
+    grey = level[:, None, None] + np.stack(
+        [waves[pattern][row] * CONTRAST for row, (_, pattern) in enumerate(grounds)]
     ).astype(np.float32)
     tint = 6 * draws[:, 3:6]
     return grey[..., None] + tint[:, None, None, :]
 
 
 def _draw_wall(picture: Floats, scenes: Sequence[Scene], side: int, draws: Floats) -> None:
-    width = max(2, round(WALL_WIDTH * side))
-    bars = {
-        "left": (slice(None), slice(0, width)),
-        "right": (slice(None), slice(-width, None)),
-        "top": (slice(0, width), slice(None)),
-        "bottom": (slice(-width, None), slice(None)),
-    }
     for row, scene in enumerate(scenes):
-        bar = bars[scene.side]
-        picture[row][bar] = np.array(WALL, np.float32) + 14 * draws[row, 3:6]
+        x1, y1, x2, y2 = _wall_box(scene.side, side)
+        picture[row, y1:y2, x1:x2] = np.array(WALL, np.float32) + 14 * draws[row, 3:6]
+
+
+def _wall_box(where: str, side: int) -> Box:
+    width = max(2, round(WALL_WIDTH * side))
+    return {
+        "left": (0, 0, width, side),
+        "right": (side - width, 0, side, side),
+        "top": (0, 0, side, width),
+        "bottom": (0, side - width, side, side),
+    }[where]
 
 
 def _draw_objects(picture: Floats, scenes: Sequence[Scene], side: int, draws: Floats) -> None:
     """Blend each scene's objects into ``picture`` [image, side, side, 3]."""
-    tables = distance_tables()
     shapes = np.array([VALUES["shape"].index(scene.shape) for scene in scenes])
-    counts = np.array([len(PLACES[scene.count]) for scene in scenes])
-    radii = side * np.array([RADII.get((s.count, s.size), RADII.get((s.size,))) for s in scenes], np.float32)
     colors = np.array([COLORS[scene.color] for scene in scenes], np.float32)
     colors = (colors + 18 * draws[:, 0:3]) * (1 + 0.1 * draws[:, 3:4])
-    line = np.arange(side, dtype=np.float32) + 0.5
-    y, x = np.meshgrid(line, line, indexing="ij")
+    for rows, centre, radius, own in _placed(scenes, side, draws):
+        blend(picture, rows, shapes[rows], colors[rows], centre, radius, 0.12 * own[:, 3])
+
+
+def _placed(
+    scenes: Sequence[Scene], side: int, draws: Floats
+) -> Iterator[tuple[NDArray[np.intp], Places, Floats, Floats]]:
+    """Where the objects are, one place after the other: images [N], centres [N, 2] and radii [N] in pixels, draws."""
+    counts = np.array([len(PLACES[scene.count]) for scene in scenes])
+    radii = side * np.array([RADII.get((s.count, s.size), RADII.get((s.size,))) for s in scenes], np.float32)
     for place in range(int(counts.max())):
-        rows = np.flatnonzero(counts > place)
+        rows: NDArray[np.intp] = np.flatnonzero(counts > place)
         own = draws[rows, 4 + 4 * place : 8 + 4 * place]
         radius = radii[rows] * (1 + 0.05 * own[:, 2])
         # a lone object has room to stand anywhere
         spread = np.where(counts[rows] == 1, 0.035, 0.015)[:, None] * side
         middle = side * np.array([PLACES[scenes[int(row)].count][place] for row in rows], np.float32)
-        centre = middle + spread * own[:, :2]
-        angle = 0.12 * own[:, 3]
-        dx, dy = x[None] - centre[:, 0, None, None], y[None] - centre[:, 1, None, None]
-        cos, sin = (f(angle)[:, None, None] / radius[:, None, None] for f in (np.cos, np.sin))
-        across, down = cos * dx + sin * dy, cos * dy - sin * dx
-        column = np.clip((across / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
-        level = np.clip((down / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
-        depth = (tables[shapes[rows, None, None], level, column] * radius[:, None, None])[..., None]
-        for color, edge in ((np.float32(OUTLINE), OUTLINE_WIDTH * side), (colors[rows, None, None, :], 0.0)):
-            cover = np.clip(depth + edge + 0.5, 0, 1)
-            picture[rows] = picture[rows] * (1 - cover) + color * cover
+        yield rows, middle + spread * own[:, :2], radius, own
+
+
+def blend(
+    picture: Floats,
+    rows: NDArray[np.intp],
+    shapes: NDArray[np.intp],
+    colors: Floats,
+    centre: Floats | Places,
+    radius: Floats,
+    angle: Floats,
+) -> None:
+    """Draw one object with a dark rim into each of the images ``rows`` of ``picture`` [image, side, side, 3].
+
+    Args:
+        picture: changed in place.
+        rows: [N] images.
+        shapes: [N] indices into ``VALUES["shape"]``.
+        colors: [N, 3].
+        centre: [N, 2] in pixels, x and y.
+        radius: [N] in pixels.
+        angle: [N] in radians.
+    """
+    tables, side = distance_tables(), picture.shape[1]
+    line = np.arange(side, dtype=np.float32) + 0.5
+    y, x = np.meshgrid(line, line, indexing="ij")
+    dx, dy = x[None] - centre[:, 0, None, None], y[None] - centre[:, 1, None, None]
+    cos, sin = (f(angle)[:, None, None] / radius[:, None, None] for f in (np.cos, np.sin))
+    across, down = cos * dx + sin * dy, cos * dy - sin * dx
+    column = np.clip((across / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
+    level = np.clip((down / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
+    depth = (tables[shapes[:, None, None], level, column] * radius[:, None, None])[..., None]
+    for color, edge in ((np.float32(OUTLINE), OUTLINE_WIDTH * side), (colors[:, None, None, :], 0.0)):
+        cover = np.clip(depth + edge + 0.5, 0, 1)
+        picture[rows] = picture[rows] * (1 - cover) + color * cover

@@ -52,6 +52,7 @@ def launcher(home: Path, script: str) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_fakecap_through_the_command_line(
     java: None, fakecap: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +85,7 @@ def meteor(java: None) -> Iterator[Meteor]:
         yield running
 
 
+@pytest.mark.slow
 def test_line_ends_inside_captions_move_nothing(meteor: Meteor) -> None:
     ends = "\n\r\v\f\u2028\u2029\x85"
     broken = {key: text.replace(" ", end) for (key, text), end in zip(HYPOTHESES.items(), "\r\u2028\v", strict=True)}

@@ -18,11 +18,10 @@ from vldistill.evaluate.metrics.question_types import PREFIXES, question_type
 from vldistill.evaluate.metrics.vqa import (
     VARIANTS,
     VqaItem,
-    accuracy,
     score_answers,
-    soft_targets,
     vqa_accuracy,
 )
+from vldistill.evaluate.metrics.vqa_formula import accuracy, soft_targets
 from vldistill.evaluate.metrics.vqa_normalise import CONTRACTIONS, canonical, evalai, stem
 
 # --- the rules, written down step by step -----------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Any
 from vldistill.errors import InputError
 from vldistill.evaluate.metrics.captions import check_ids
 from vldistill.evaluate.metrics.question_types import question_type
-from vldistill.evaluate.metrics.vqa import ANSWERS, VARIANTS, VqaItem, VqaScores, score_answers
+from vldistill.evaluate.metrics.vqa import VARIANTS, VqaItem, VqaScores, score_answers
+from vldistill.evaluate.metrics.vqa_formula import ANSWERS
 from vldistill.files import read_json
 
 TYPES: dict[type, str] = {str: "text", int: "an integer", list: "a list", dict: "an object", bool: "true or false"}

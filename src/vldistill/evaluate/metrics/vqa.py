@@ -1,8 +1,7 @@
 """VQA accuracy in the four variants in use, overall, per answer type and per question type.
 
-acc(answer) = mean over the ten human answers i of min(1, #{j != i: answer_j == answer} / 3): 0, 0.3, 0.6, 0.9, 1 for
-0, 1, 2, 3, 4 and more matches. Compared by index: the official code compares dicts and collapses equal entries where
-`answer_id` is not unique. The variants differ by up to 20 points on the same answers, so a number needs its name.
+The variants differ by up to 20 points on the same answers, so a number needs its name. They share one formula
+(`vqa_formula`) and differ in what is done to the texts before.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from typing import Any, TypedDict
 
 from vldistill.errors import InputError
 from vldistill.evaluate.metrics.captions import check_ids
+from vldistill.evaluate.metrics.vqa_formula import accuracy
 from vldistill.evaluate.metrics.vqa_normalise import canonical, evalai, punctuation, spaced, stem
 
 VARIANTS = ("official", "official_2017", "evalai", "both")
-ANSWERS = 10
-Normalise = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,6 @@ class VqaScores(TypedDict):
     per_answer_type: dict[str, dict[str, Any]]
     per_question_type: dict[str, dict[str, Any]]
     per_item: dict[Any, dict[str, float]]
-
-
-def accuracy(matches: int, answers: int = ANSWERS) -> float:
-    """Leave-one-out accuracy of an answer that ``matches`` of ``answers`` humans gave, as a fraction."""
-    # an annotator who gave it has one match fewer among the others
-    thirds = matches * min(3, matches - 1) + (answers - matches) * min(3, matches)
-    return thirds / (3 * answers)
-
-
-def soft_targets(answers: Sequence[str], normalise: Normalise = canonical) -> dict[str, float]:
-    """Training targets of a question: each distinct normalised answer with its leave-one-out accuracy."""
-    plain = [normalise(answer) for answer in answers]
-    return {answer: accuracy(plain.count(answer), len(plain)) for answer in dict.fromkeys(plain)}
 
 
 class _Judge:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.artifact import MANIFEST, absence, fingerprint, read_manifest
+from vldistill.artifact import absence
 from vldistill.cells import Cell
 from vldistill.code_version import code_version
 from vldistill.errors import InputError
-from vldistill.files import read_json, sha256_json
+from vldistill.evaluate.inputs import identity, list_identity, model_identity
 from vldistill.params import Params
 from vldistill.params.evaluate import CAPTION_TASKS, QUESTION_TASKS, TASKS, TEXT_TASKS
 from vldistill.provenance import libraries
@@ -231,56 +230,13 @@ def record_sets(job: Job) -> list[str]:
 
 def _inputs(job: Job, params: Params, root: Path) -> dict[str, Any]:
     encoder = encoder_of(job, params)
-    found: dict[str, Any] = {name: _fingerprint(layout.download(root, name)) for name in record_sets(job)}
-    found["features"] = {name: _fingerprint(layout.features(root, encoder, name)) for name in feature_sets(job)}
+    found: dict[str, Any] = {name: identity(layout.download(root, name)) for name in record_sets(job)}
+    found["features"] = {name: identity(layout.features(root, encoder, name)) for name in feature_sets(job)}
     lists = TEXT_TASKS if job.task == "corpus" else ["coco" if job.task == "retrieval" else job.task]
-    found["split"] = {task: _split_hash(root, task, params.evaluate.vlkd.split) for task in lists}
+    found["split"] = {task: list_identity(root, task, params.evaluate.vlkd.split) for task in lists}
     if job.source == "cell":
-        found["model"] = _model_hash(root, Cell(job.arm, job.seed or 0).name)
+        name = Cell(job.arm, job.seed or 0).name
+        found["model"] = model_identity(layout.distill_vlkd(root), name, "vldistill distill vlkd")
     elif job.source:
-        found["model"] = _fingerprint(layout.pretrain(root, job.source))
+        found["model"] = identity(layout.pretrain(root, job.source))
     return found
-
-
-def _fingerprint(folder: Path) -> str:
-    return _fingerprint_of(folder, _stamp(folder / MANIFEST))
-
-
-@lru_cache(maxsize=256)
-def _fingerprint_of(folder: Path, stamp: tuple[int, int] | None) -> str:
-    return fingerprint(folder)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is replaced; None where it is missing (reading it then says so)."""
-    if not path.is_file():
-        return None
-    status = path.stat()
-    return status.st_mtime_ns, status.st_ino
-
-
-def _split_hash(root: Path, task: str, name: str) -> str:
-    return str(read_json(layout.split(root, task, name))["sha256"])
-
-
-def _model_hash(root: Path, cell: str) -> str:
-    folder = layout.distill_vlkd(root)
-    return _model_hash_of(folder, cell, _stamp(folder / MANIFEST))
-
-
-@lru_cache(maxsize=1024)
-def _model_hash_of(folder: Path, cell: str, stamp: tuple[int, int] | None) -> str:
-    """Hash of the files the cell's model is made of; its training log and card do not count."""
-    files = read_manifest(folder)["files"]
-    parts = {
-        name: entry["sha256"]
-        for name, entry in files.items()
-        if name.startswith(f"{cell}/") and not name.endswith((".md", "metrics.jsonl"))
-    }
-    if not parts:
-        raise InputError(
-            f"no distilled model {cell}",
-            file=folder,
-            action="Distil it: vldistill distill vlkd",
-        )
-    return sha256_json(parts)

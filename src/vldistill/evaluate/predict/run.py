@@ -33,7 +33,7 @@ from vldistill.params import Params
 from vldistill.params.evaluate import CAPTION_TASKS, QUESTION_TASKS
 from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
-from vldistill.records import CaptionRecord, TextRecord
+from vldistill.records import UNLABELLED, CaptionRecord, TextRecord
 from vldistill.runs import RunFolder, claim
 from vldistill.signals import Stopped, StopRequest
 from vldistill.training.loop import check_device
@@ -62,18 +62,18 @@ def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: flo
     """
     check_device(params.compute)
     torch.set_num_threads(params.compute.threads)
-    bench = Bench(params, root, deadline)
+    predictor = Predictor(params, root, deadline)
     progress = Progress(len(wanted), "evaluate vlkd predict")
     finished = 0
     # signals end the process at once, as ever: a job keeps nothing of its middle, and one whose run folder another
     # process has taken over must not go on
     stop = StopRequest(deadline)
     for (source, arm, seed), group in itertools.groupby(wanted, key=_model_of):
-        bench.use(source, arm, seed)
+        predictor.use(source, arm, seed)
         for job in group:
             with claim(jobs.STAGE, jobs.key(job, params, root), root) as run:
                 if not run.done:
-                    _run(job, bench, run)
+                    _run(job, predictor, run)
             progress.step(job=f"{job.task}/{job.name}")
             finished += 1
             if (reason := stop.reason()) and finished < len(wanted):
@@ -85,19 +85,19 @@ def _model_of(job: Job) -> tuple[str | None, str, int | None]:
     return job.source, job.arm, job.seed if job.source == "cell" else None
 
 
-def _run(job: Job, bench: Bench, run: RunFolder) -> None:
+def _run(job: Job, predictor: Predictor, run: RunFolder) -> None:
     wall, cpu = time.monotonic(), cpu_seconds()
-    compute = bench.params.compute
+    compute = predictor.params.compute
     with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
-        output = bench.predict(job, run.path)
+        output = predictor.predict(job, run.path)
     kind = kind_of(job.task)
     (write_json if kind == "json" else write_jsonl)(run.path / PREDICTIONS[kind], output.rows)
     took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
     run.finish({**output.facts, "n": len(output.rows), **took})
 
 
-class Bench:
-    """Records, features and the model at hand."""
+class Predictor:
+    """Predicts with the model at hand; holds records and features."""
 
     def __init__(self, params: Params, root: Path, deadline: float | None = None) -> None:
         self.params, self.root, self.deadline = params, root, deadline
@@ -181,8 +181,10 @@ class Bench:
     def _majority(self, job: Job) -> Output:
         records = self.data.questions(job.task)
         source = jobs.MAIN_TRAINING if job.task == "domains" else job.task
-        # all questions outside test are official training questions; on dev the prior has thus seen what it predicts
-        training = [(r.question_type, r.answers) for r in self.data.all_questions(source) if r.split != "test"]
+        # all answered questions outside test are official training questions; on dev the prior has thus seen what it
+        # predicts
+        seen = [r for r in self.data.all_questions(source) if r.split not in ("test", UNLABELLED)]
+        training = [(r.question_type, r.answers) for r in seen]
         answers, table = controls.majority_answers(training, [record.question_type for record in records])
         return Output(_answer_rows([record.id for record in records], answers), {"majority": table})
 

@@ -9,6 +9,7 @@ from typing import Any
 from vldistill.cells import METHOD
 from vldistill.stats import bootstrap_mean
 
+IDENTITY = ("task", "split", "arm", "fraction", "seed", "control")
 DECIMALS = 9  # sums of floats may differ in the last bits between machines; nothing below this is meant
 
 
@@ -32,8 +33,8 @@ class Scored:
     """What scoring one file of predictions gives.
 
     Attributes:
-        entry: its entry in the predictions' index.
-        group: kind of task: caption, vqa, retrieval or retention.
+        entry: its entry in the predictions' index; MAD's also tells the method and the training subset's fraction.
+        group: kind of task: caption, vqa, retrieval, retention, entailment or choice.
         rows: tidy rows of ``scores.jsonl``.
         items: one record an item: {id, prediction, target, scores, group}, group being its image.
     """
@@ -56,11 +57,11 @@ class Scored:
         reason: str | None = None,
     ) -> None:
         """Add one number; ``reason`` says why a value is None."""
-        identity = {key: self.entry[key] for key in ("task", "split", "arm", "seed", "control")}
+        identity = {key: self.entry[key] for key in IDENTITY if key in self.entry}
         low, high = interval or (None, None)
         self.rows.append(
             {
-                "method": METHOD,
+                "method": self.entry.get("method", METHOD),
                 **identity,
                 "metric": metric,
                 "variant": variant,

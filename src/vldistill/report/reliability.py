@@ -1,4 +1,4 @@
-"""Whether the headline can be trusted: the negative controls in words, and the bars of the experiment."""
+"""Whether the headline is reliable: the negative controls in words, and the bars of the experiment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEEDS_UNTRAINED = ("vqav2", "coco")  # elsewhere an untrained teacher is judged 
 
 
 @dataclass(frozen=True)
-class Doubts:
+class ReliabilityWarnings:
     """Reasons to distrust the headline: controls that work though they must not, and controls that nobody ran."""
 
     working: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Doubts:
         return bool(self.working or self.not_run)
 
 
-def doubts(numbers: Numbers, margin: float) -> Doubts:
+def reliability_warnings(numbers: Numbers, margin: float) -> ReliabilityWarnings:
     """Reasons to distrust the headline; false when every negative control fails as it should.
 
     A control that sees no image, or another item's image, or gives the majority answer, must not come near the model
@@ -64,14 +64,14 @@ def doubts(numbers: Numbers, margin: float) -> Doubts:
         for pair in CONTROLS[task]:
             control = numbers.get(measure, *pair)
             if control is not None:
-                working += _judged(task, pair, control, model, margin)
+                working += _raised(task, pair, control, model, margin)
             elif pair != NO_TEACHER or task in NEEDS_UNTRAINED:
                 not_run.append(f"{task_name(task)}: the control {WORDS[pair]} was not run.")
-    return Doubts(tuple(working), tuple(not_run))
+    return ReliabilityWarnings(tuple(working), tuple(not_run))
 
 
-def _judged(task: str, pair: Pair, control: Estimate, model: Estimate, margin: float) -> list[str]:
-    """The doubt that ``control`` raises, if any."""
+def _raised(task: str, pair: Pair, control: Estimate, model: Estimate, margin: float) -> list[str]:
+    """The warning that ``control`` raises, if any."""
     where, captions = f"{task_name(task)}: {WORDS[pair]}", CHIEF[task] == "CIDEr"
     what, unit = ("CIDEr \u00d7 100", "") if captions else ("accuracy", " %")
     near = CIDER_SHARE * model.value if captions else margin

@@ -1,0 +1,1 @@
+"""Comparison of revisions and arms item by item: paired differences with intervals."""

@@ -1,0 +1,171 @@
+"""What a student sees of items: token ids, made once and indexed by tensors afterwards, and its view of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.lookup import stored
+from vldistill.distill.mad.visual_inputs import FiledRegions, Pixels, StoredRegions, VisualInputs
+from vldistill.errors import InputError
+from vldistill.features.store import Store
+from vldistill.models.region_files import RegionFiles
+from vldistill.models.regions import geometry, shares, tag_ids
+from vldistill.models.student import Student, Tokens, WordPieceTokenizer, object_tag
+from vldistill.records import RegionsRecord
+
+REGION, REGION_POOLED = "region", "region_pooled"
+WHOLE = np.asarray([[0.0, 0.0, 1.0, 1.0]], np.float32)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What there is of the images of one data set.
+
+    Attributes:
+        folder: the download artifact.
+        features: CLIP's store of them.
+        boxes: of the images, by key.
+        region_files: the user's region features, for a student that reads them.
+    """
+
+    folder: Path
+    features: Store
+    boxes: Mapping[str, RegionsRecord]
+    region_files: Path | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of N items with C texts each; text c of item i is row i C + c.
+
+    Attributes:
+        tokens: of the N C texts.
+        visual: what the student sees of the M different images.
+        boxes: the teacher's regions of the images [M, R, 4], as shares of the image; the whole one comes first.
+        mask: which of them there are [M, R].
+        image: row among the images of each item [N].
+        choices: C.
+        keys: image key of each of the M images.
+        left_out: number of boxes beyond R, over all images.
+    """
+
+    tokens: Tokens
+    visual: VisualInputs
+    boxes: Tensor
+    mask: Tensor
+    image: Tensor
+    choices: int
+    keys: list[str]
+    left_out: int = 0
+
+    def rows(self, items: Tensor) -> Tensor:
+        """The texts [B C] of items [B]."""
+        return (items[:, None] * self.choices + torch.arange(self.choices)).flatten()
+
+    def batch(self, items: Tensor) -> dict[str, Tensor]:
+        """A student's batch of the B C texts of items [B]."""
+        rows = self.rows(items)
+        return {**self.tokens.batch(rows), **self.visual.batch(self.image[rows // self.choices])}
+
+    def align(self, batch: Mapping[str, Tensor], rows: Tensor, picked: Tensor) -> Tensor:
+        """Align the teacher's regions ``picked`` [B] of the texts ``rows`` [B] with the states (`VisualInputs.align`).
+
+        Args:
+            batch: of these texts.
+            rows: the texts.
+            picked: numbers of the regions of their images.
+        """
+        return self.visual.align(batch, picked, self.boxes[self.image[rows // self.choices], picked])
+
+
+def make_inputs(items: Items, student: Student, pictures: Pictures) -> Inputs:
+    """Tokenise the texts, and open what the student sees of the images of ``items``.
+
+    Args:
+        items: what is asked.
+        student: whose tokenizer is used, and which decides how images are seen.
+        pictures: the images.
+
+    Raises:
+        InputError: an image has no features or boxes, or the student does not read regions of this kind.
+    """
+    keys = list(dict.fromkeys(items.images))
+    rows = {key: row for row, key in enumerate(keys)}
+    boxes, mask, left_out = teacher_regions(keys, pictures)
+    return Inputs(
+        tokens=student.tokenize(items.texts),
+        visual=_visual_inputs(student, pictures, keys, boxes, mask),
+        boxes=boxes,
+        mask=mask,
+        image=torch.tensor([rows[key] for key in items.images], dtype=torch.long),
+        choices=items.choices,
+        keys=keys,
+        left_out=left_out,
+    )
+
+
+def teacher_regions(keys: Sequence[str], pictures: Pictures) -> tuple[Tensor, Tensor, int]:
+    """Boxes [M, R, 4] of the teacher's regions of images, which of them there are [M, R], and how many are left out.
+
+    Raises:
+        InputError: an image has no boxes, or the store no regions.
+    """
+    kinds = pictures.features.kinds
+    kind = next((kind for kind in (REGION_POOLED, REGION) if kind in kinds), None)
+    if kind is None:
+        raise InputError("no regions in this store", file=pictures.features.folder, field=REGION_POOLED, action=_AGAIN)
+    most, left_out = kinds[kind][0], 0
+    boxes, mask = torch.zeros(len(keys), most, 4), torch.zeros(len(keys), most, dtype=torch.bool)
+    for row, key in enumerate(keys):
+        if key not in pictures.boxes:
+            raise InputError("no boxes of this image", file=pictures.features.folder, record=key, action=_AGAIN)
+        record = pictures.boxes[key]
+        own = np.concatenate([WHOLE, shares(record.boxes, record.width, record.height)])
+        count = min(len(own), most)
+        boxes[row, :count] = torch.from_numpy(own[:count])
+        mask[row, :count] = True
+        left_out += len(own) - count
+    return boxes, mask, left_out
+
+
+def _visual_inputs(
+    student: Student, pictures: Pictures, keys: Sequence[str], boxes: Tensor, mask: Tensor
+) -> VisualInputs:
+    if student.rule is not None:
+        return Pixels(pictures.folder, keys, student.rule)
+    wide = student.config_values().get("region_width")
+    if pictures.region_files is not None and wide is not None:
+        return FiledRegions(RegionFiles(pictures.region_files, pictures.folder.name), keys, wide)
+    found = pictures.features.kinds.get(REGION, [0, 0])[1]
+    if wide != found:
+        raise InputError(
+            f"the student reads regions {wide} wide, these are {found} wide",
+            file=pictures.features.folder,
+            field=REGION,
+            action="Take a student that was pre-trained on features of this encoder, and features of the kind `region`",
+        )
+    return StoredRegions(
+        features=stored(pictures.features, REGION, keys),
+        boxes=torch.from_numpy(geometry(boxes.flatten(0, 1).numpy())).unflatten(0, mask.shape),
+        mask=mask,
+        tags=_tags(student.tokenizer, mask),
+    )
+
+
+def _tags(tokenizer: WordPieceTokenizer, mask: Tensor) -> Tensor:
+    """Tags of all boxes whose tag is one token to the student; a published vocabulary has none."""
+    most = mask.shape[1]
+    pieces = {object_tag(index): tokenizer.pieces(object_tag(index)) for index in range(most - 1)}
+    ids = {tag: found[0] for tag, found in pieces.items() if len(found) == 1}
+    names = [tag if tag in ids else "" for tag in pieces]
+    return tag_ids([names[: int(count) - 1] for count in mask.sum(dim=1)], most, ids)
+
+
+_AGAIN = "Run again: vldistill download SET, then vldistill features clip SET"

@@ -1,0 +1,77 @@
+"""What models are evaluated on: the items of all sets of a task in one piece."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from vldistill.distill.mad.items import (
+    ANSWERS,
+    RATIONALES,
+    Items,
+    choice_items,
+    entailment_items,
+    joined,
+    question_items,
+)
+from vldistill.evaluate.mad.data import MadData
+from vldistill.records import CHOICES, UNLABELLED, ChoiceRecord
+from vldistill.split.pronouns import RULES
+
+ANSWER_PARTS = tuple(f"{RATIONALES} {answer}" for answer in range(CHOICES))
+
+
+@dataclass(frozen=True)
+class EvalItems:
+    """Items in one piece, and where each part of each set lies in it.
+
+    Attributes:
+        items: of all sets and parts, one after the other.
+        parts: set, part and its first and last item.
+    """
+
+    items: Items
+    parts: list[tuple[str, str, slice]]
+
+
+def joined_items(pieces: Sequence[tuple[str, str, Items]]) -> EvalItems:
+    """Join the items of sets and parts."""
+    parts, start = [], 0
+    for name, part, items in pieces:
+        parts.append((name, part, slice(start, start + len(items))))
+        start += len(items)
+    return EvalItems(reduce(joined, (items for _, _, items in pieces)), parts)
+
+
+def eval_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> EvalItems:
+    """All that a cell of the task is evaluated on.
+
+    Args:
+        data: of the task.
+        tagged_as: as `features.sentences.spelled`.
+        answers: VQA: what the targets stand for; predicting needs none.
+    """
+    pieces = []
+    for name, records in data.sets.items():
+        if data.task == "snli_ve":
+            pieces.append((name, ANSWERS, entailment_items(records)))
+        elif data.task == "vqa":
+            pieces.append((name, ANSWERS, question_items(records, answers)))
+        else:
+            parts = (ANSWERS,) if name in RULES else (ANSWERS, RATIONALES)
+            pieces += [(name, part, choice_items(records, part, tagged_as)) for part in parts]
+    return joined_items(pieces)
+
+
+def leaderboard_items(data: MadData, tagged_as: str) -> EvalItems:
+    """The questions without public labels; VCR's with their answers, and the rationales given each of the answers."""
+    if data.task == "vqa":
+        return joined_items([(UNLABELLED, ANSWERS, question_items(data.unlabelled, ()))])
+    records: Sequence[ChoiceRecord] = data.unlabelled
+    pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, tagged_as))]
+    for answer, part in enumerate(ANSWER_PARTS):
+        given = [dataclasses.replace(record, answer_label=answer) for record in records]
+        pieces.append((UNLABELLED, part, choice_items(given, RATIONALES, tagged_as)))
+    return joined_items(pieces)

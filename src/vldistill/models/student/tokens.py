@@ -1,0 +1,219 @@
+"""WordPiece tokens of texts with segments: ``[CLS] question [SEP] answer [SEP]``.
+
+Where a text is too long, segments are cut at their ends, the first one first: the last is what is judged, and loses
+tokens only when nothing else is left. How many texts were cut is reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from torch import Tensor
+
+from vldistill.errors import InputError
+from vldistill.files import write_text
+
+TOKENIZER = "tokenizer.json"
+PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+NO_WORD = -1
+ASCII = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of N texts, padded to the longest.
+
+    Attributes:
+        ids: [N, L + 1] int64, [CLS] first, 0 = padding.
+        mask: [N, L + 1] bool.
+        types: [N, L + 1] int64.
+        words: [N, L + 1] int64: number of the white-space separated word a token belongs to, counted over all segments
+            of the text as given; -1 for special tokens and padding. Words that were cut have no token.
+        cut: [N] bool, texts that were shortened.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    types: Tensor
+    words: Tensor
+    cut: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """The text entries of a batch [B], without the columns that are padding in all of its rows."""
+        mask = self.mask[rows]
+        length = int(mask.sum(dim=1).max())
+        return {
+            "ids": self.ids[rows, :length],
+            "text_mask": mask[:, :length],
+            "types": self.types[rows, :length],
+        }
+
+
+class WordPieceTokenizer:
+    """A WordPiece vocabulary with BERT's special tokens.
+
+    Attributes:
+        backend: the tokenizer of the library.
+        pad, unknown, cls, sep, mask: ids of the special tokens.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.backend = tokenizer
+        ids = {token: tokenizer.token_to_id(token) for token in SPECIALS}
+        if missing := [token for token, number in ids.items() if number is None]:
+            raise InputError(f"the vocabulary lacks {', '.join(missing)}", action="Use a vocabulary of BERT's kind")
+        if ids[PAD] != 0:
+            raise InputError("[PAD] is not the first token", action="Use a vocabulary of BERT's kind")
+        self.pad, self.unknown, self.cls, self.sep, self.mask = (cast(int, ids[token]) for token in SPECIALS)
+
+    def __len__(self) -> int:
+        return self.backend.get_vocab_size()
+
+    def pieces(self, text: str) -> list[int]:
+        """Ids of one text without special tokens."""
+        return self.backend.encode(text, add_special_tokens=False).ids
+
+    def word_id(self, word: str) -> int:
+        """Id of a word's first piece: a region's tag, say.
+
+        Raises:
+            InputError: the word has no piece.
+        """
+        pieces = self.pieces(word)
+        if not pieces:
+            raise InputError(f"no token in {word!r}", action="Give a word")
+        return pieces[0]
+
+    def encode(self, texts: Sequence[Sequence[str]], *, longest: int, segment_types: Sequence[int]) -> Tokens:
+        """Tokens of texts, each a list of segments.
+
+        Args:
+            texts: the texts.
+            longest: most tokens of a text, special ones included.
+            segment_types: token type of the first, second, ... segment; the last one holds for all further ones.
+
+        Raises:
+            InputError: no token of a text's last segment fits; names it by its number.
+        """
+        rows = [self._encode(text, number, longest, segment_types) for number, text in enumerate(texts)]
+        lengths = torch.tensor([len(row.ids) for row in rows], dtype=torch.long)
+        return Tokens(
+            ids=_padded([row.ids for row in rows], self.pad),
+            mask=torch.arange(int(lengths.max()) if rows else 1) < lengths[:, None],
+            types=_padded([row.types for row in rows], 0),
+            words=_padded([row.words for row in rows], NO_WORD),
+            cut=torch.tensor([row.cut for row in rows], dtype=torch.bool),
+        )
+
+    def _encode(self, text: Sequence[str], number: int, longest: int, segment_types: Sequence[int]) -> _Row:
+        first_word, parts = 0, []
+        for segment in text:
+            words = segment.split()
+            found = self.backend.encode(words, is_pretokenized=True, add_special_tokens=False)
+            parts.append((found.ids, [first_word + cast(int, word) for word in found.word_ids]))
+            first_word += len(words)
+        over = 1 + sum(len(pieces) + 1 for pieces, _ in parts) - longest
+        cut = over > 0
+        for at, (pieces, words_here) in enumerate(parts):
+            kept = len(pieces) - min(len(pieces), max(over, 0))
+            over -= len(pieces) - kept
+            parts[at] = (pieces[:kept], words_here[:kept])
+        if cut and not parts[-1][0]:
+            raise InputError(
+                f"no token of its last segment fits {longest}", record=number, action="Raise the limit, or leave it out"
+            )
+        ids, types, words_of = [self.cls], [segment_types[0]], [NO_WORD]
+        for at, (pieces, words_here) in enumerate(parts):
+            ids += [*pieces, self.sep]
+            types += [segment_types[min(at, len(segment_types) - 1)]] * (len(pieces) + 1)
+            words_of += [*words_here, NO_WORD]
+        return _Row(ids, types, words_of, cut)
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer.json into ``folder``."""
+        write_text(folder / TOKENIZER, self.backend.to_str(pretty=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> WordPieceTokenizer:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the file is missing or broken.
+        """
+        file = folder / TOKENIZER
+        try:
+            return cls(Tokenizer.from_str(file.read_text(encoding="utf-8")))
+        except Exception as error:  # the library raises plain Exception
+            raise InputError(f"not a tokenizer: {error}", file=file, action="Make the student again") from None
+
+
+def object_tag(index: int) -> str:
+    """The word that stands for object ``index`` of an image (counted from 0, as in VCR) in a text."""
+    return f"[{index}]"
+
+
+def wordpiece(vocabulary: Sequence[str], *, lowercase: bool, tags: Sequence[str] = ()) -> WordPieceTokenizer:
+    """A tokenizer with the given tokens in the order of their ids.
+
+    Args:
+        vocabulary: the tokens.
+        lowercase: whether texts are put in small letters.
+        tags: tokens of the vocabulary that are looked for before a text is split at punctuation.
+
+    Raises:
+        InputError: a special token is missing, or [PAD] is not the first.
+    """
+    ids = {token: number for number, token in enumerate(vocabulary)}
+    if missing := [token for token in SPECIALS if token not in ids]:
+        raise InputError(f"the vocabulary lacks {', '.join(missing)}", action="Use a vocabulary of BERT's kind")
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token=UNK, max_input_chars_per_word=100))
+    tokenizer.normalizer = cast(Any, normalizers.BertNormalizer(lowercase=lowercase))
+    tokenizer.pre_tokenizer = cast(Any, pre_tokenizers.BertPreTokenizer())
+    tokenizer.add_special_tokens(list(SPECIALS))
+    tokenizer.add_tokens(list(tags))
+    return WordPieceTokenizer(tokenizer)
+
+
+def learn_vocabulary(
+    texts: Iterable[str], words: Iterable[str], largest: int, tags: Sequence[str] = ()
+) -> WordPieceTokenizer:
+    """A small vocabulary: tags, single characters, the given words, and the most frequent words of the texts.
+
+    Other words are spelled. Merged pieces between characters and words, as BERT has them, would be of no use for a few
+    hundred words, and the trainer of ``tokenizers`` numbers them differently in each process.
+
+    Args:
+        texts: what to count words in.
+        words: must be tokens of their own, even where no text has them: the words of the tasks.
+        largest: largest vocabulary; the special tokens, tags, characters and given words are in it in any case.
+        tags: words that shall be one token each though they hold punctuation (`object_tag`).
+    """
+    cut = pre_tokenizers.BertPreTokenizer()
+    counts = Counter(word for text in texts for word, _ in cut.pre_tokenize_str(text.lower()))
+    given = sorted({piece for word in words for piece, _ in cut.pre_tokenize_str(word.lower())})
+    characters = sorted({letter for word in (*counts, *given) for letter in word} | set(ASCII))
+    base = list(dict.fromkeys([*SPECIALS, *tags, *characters, *(f"##{letter}" for letter in characters), *given]))
+    known = set(base)
+    frequent = sorted((word for word in counts if word not in known), key=lambda word: (-counts[word], word))
+    return wordpiece([*base, *frequent[: max(0, largest - len(base))]], lowercase=True, tags=tags)
+
+
+class _Row(NamedTuple):
+    ids: list[int]
+    types: list[int]
+    words: list[int]
+    cut: bool
+
+
+def _padded(rows: Sequence[list[int]], fill: int) -> Tensor:
+    length = max(map(len, rows), default=1)
+    return torch.tensor([row + [fill] * (length - len(row)) for row in rows], dtype=torch.long)

@@ -1,0 +1,360 @@
+"""Parameters of `distill.mad`: MAD's options, its arms, and the grid of tasks, fractions and seeds.
+
+The equations behind them are in `vldistill.distill.mad.losses`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from vldistill.params.arms import check_known, check_name, check_run, resolve
+from vldistill.params.base import Section
+from vldistill.params.mad_parts import Adaptation, Confidence, Projections, TeacherHead, Teachers, Tuning
+from vldistill.params.training import Training
+
+Task = Literal["snli_ve", "vcr", "vqa"]
+TASKS: tuple[Task, ...] = ("snli_ve", "vcr", "vqa")
+Priors = Literal["changed", "official"]
+StudentName = Literal["student", "student_gap0", "student_gap25", "student_gap50"]
+Target = Literal["cls", "selected", "both", "random", "argmin"]
+SELECTIONS: tuple[Target, ...] = ("selected", "both")
+"""The targets whose token and region are those that the teacher chooses."""
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+
+class MadOptions(Section):
+    """One MAD training: what an arm, a task or a fraction may override."""
+
+    student: StudentName = Field("student", description="The student that learns, by its name under `pretrain`.")
+    weight: float = Field(3.0, ge=0, description="Weight lambda of distillation; 0 = the task loss only.")
+    teachers: Teachers = Field(default_factory=Teachers, description="Weight of each teacher.")
+    target: Target = Field(
+        "selected",
+        description="Whose state is drawn to a teacher's vector: `cls` the [CLS] state, `selected` the text token and "
+        "the region that fit the other modality best (TS), `both`; `random` and `argmin` ones are controls.",
+    )
+    tokens: int = Field(1, ge=1, description="Number m of a text's tokens that are chosen; of its regions one is.")
+    scope: Literal["part", "whole"] = Field(
+        "part",
+        description="What the state of a chosen token or region is drawn to: the teacher's vector of that word or "
+        "region alone (`part`), or of the whole text or image (`whole`), which [CLS] is drawn to in any case.",
+    )
+    distance: Literal["l1", "mse", "cos"] = Field("cos", description="Distance D of unit vectors.")
+    projections: Projections = Field(default_factory=Projections, description="The heads P.")
+    confidence: Confidence = Field(default_factory=Confidence, description="Weights of instances (CW).")
+    head: TeacherHead = Field(default_factory=TeacherHead, description="Where p_m comes from.")
+    adapt: Adaptation = Field(default_factory=Adaptation, description="First stage on the teacher (AF).")
+    shuffle_targets: bool = Field(False, description="Give each instance another one's teacher vectors: a control.")
+    embeddings: Literal["own", "teacher"] = Field(
+        "own",
+        description="`teacher` starts the embeddings of words that the student never met from CLIP's vectors of them.",
+    )
+    projected_input: bool = Field(
+        False, description="Show the student the teacher's vectors as two more regions, in prediction too: a control."
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target that is spread over all answers.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of the student while it learns the task.")
+    most_answers: int = Field(3129, ge=2, description="VQA: answers that can be given, the most frequent ones.")
+    least_count: int = Field(1, ge=1, description="VQA: questions of the training subset an answer must fit.")
+    trained: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of `training.steps` that is trained, on the schedule of all of them, for baselines that are "
+        "stopped early.",
+    )
+    tuning: Tuning = Field(default_factory=Tuning, description="What a sweep may look at.")
+    training: Training = Field(
+        default_factory=lambda: Training.model_validate(
+            {"steps": 300, "batch_size": 32, "learning_rate": 0.0005, "embedding_rate": 20.0, "checkpoint_every": 300}
+        ),
+        description="Length and optimiser of the training.",
+    )
+
+    @model_validator(mode="after")
+    def _teaches(self) -> Self:
+        if self.weight and not self.teachers.taught:
+            raise ValueError("teachers: at least one of clip_image, clip_text, language_model must be above 0")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """The steps that are trained."""
+        return max(1, round(self.trained * self.training.steps))
+
+
+ON_DEV = "_dev_tuned"
+"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
+NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
+ALONE: dict[str, Any] = {"weight": 0.0, "training": {"learning_rate": 0.00025}}
+ARMS: dict[str, dict[str, Any]] = {
+    # docs/tuning.md tells where the rates come from; MAD's stand in `training`
+    "baseline": ALONE,
+    "nkd": {**NAIVE, "training": {"learning_rate": 0.001}},
+    "mad": {},
+    # what one part of MAD adds is held against naive distillation with MAD's own settings
+    "nkd_alike": NAIVE,
+    "nkd_trainable": {**NAIVE, "projections": {"kind": "trainable"}},
+    "ts": {"confidence": {"kind": "constant"}},
+    "cw": {"target": "cls"},
+    "mad_af": {"adapt": {"steps": 100}},
+    "random_token": {"target": "random", "confidence": {"kind": "constant"}},
+    "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
+    "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
+    "shuffled_targets": {"shuffle_targets": True},
+    # and distillation itself against this
+    "undistilled": {"weight": 0.0},
+    "embeddings_init": {**ALONE, "embeddings": "teacher"},
+    "projected_input": {**ALONE, "projected_input": True},
+    "stopped_25": {**ALONE, "trained": 0.25},
+    "stopped_50": {**ALONE, "trained": 0.5},
+    "smoothed": {**ALONE, "label_smoothing": 0.2},
+    **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+    **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+    "baseline" + ON_DEV: {"weight": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 1.0}},
+}
+ACTIVE = list(ARMS)[:3]
+MATCHED = ["stopped_25", "stopped_50", "smoothed"]
+"""The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
+DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED)]
+PER_TASK: dict[Task, dict[str, Any]] = {
+    "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
+    "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
+}
+PER_FRACTION: dict[str, dict[str, Any]] = {
+    "25": {"training": {"steps": 450}},
+    "100": {"training": {"steps": 1200}},
+    "snli_ve-100": {"training": {"steps": 2400}},
+    "vqa-100": {"training": {"steps": 800}},
+}
+
+
+class Grid(Section):
+    """Arms that are run on tasks and sizes of the training subset, each with each."""
+
+    arms: list[str] = Field(description="The arms that are run in it; none switches it off.")
+    tasks: list[Task] = Field(default_factory=lambda: [TASKS[0]], description="On these tasks.")
+    fractions: list[Percent] = Field(
+        default_factory=lambda: [10], description="And these training subsets, in percent."
+    )
+
+
+class Trial(Section):
+    """The settings of one trial, tried together."""
+
+    learning_rate: float = Field(gt=0, description="Peak learning rate, `training.learning_rate` of every arm.")
+    embedding_rate: float = Field(gt=0, description="`training.embedding_rate` of every arm.")
+    weight: float = Field(gt=0, description="Weight lambda of the arms that distil; others have none.")
+
+
+# four learning rates, word embeddings once at the same and once at twenty times the rate; both meet the same weights
+TRIALS = [
+    (0.00025, 1.0, 1.0),
+    (0.0005, 1.0, 3.0),
+    (0.001, 1.0, 10.0),
+    (0.002, 1.0, 3.0),
+    (0.00025, 20.0, 10.0),
+    (0.0005, 20.0, 3.0),
+    (0.001, 20.0, 3.0),
+    (0.002, 20.0, 1.0),
+]
+
+
+class Sweep(Section):
+    """Tuning: the trials, alike for every arm, and what they are run on."""
+
+    trial: int = Field(
+        0,
+        ge=0,
+        description="Number of the trial that is run, from 1, in place of all grids and over the arms' own settings; "
+        "0 = none. Only with `evaluate.mad.split: dev`.",
+    )
+    trials: list[Trial] = Field(
+        default_factory=lambda: [
+            Trial(learning_rate=rate, embedding_rate=factor, weight=weight) for rate, factor, weight in TRIALS
+        ],
+        min_length=1,
+        description="The settings that are tried. No two agree in learning rate and embedding rate, so that arms "
+        "without distillation get as many trials as the others.",
+    )
+    arms: list[str] = Field(default_factory=lambda: list(ACTIVE), min_length=1, description="The arms that are tuned.")
+    tasks: list[Task] = Field(default_factory=lambda: [*TASKS[:2]], min_length=1, description="On these tasks.")
+    fractions: list[Percent] = Field(
+        default_factory=lambda: [10], min_length=1, description="And these training subsets, in percent."
+    )
+    holdout: float = Field(
+        0.25, gt=0, lt=1, description="`tuning.holdout` of a trial: what is trained on the rest is judged on it."
+    )
+    on_dev: dict[str, str] = Field(
+        default_factory=lambda: {arm: arm + ON_DEV if arm + ON_DEV in ARMS else arm for arm in ACTIVE},
+        description="Arm -> the arm with the settings that dev would choose: `ARM_dev_tuned`, or the arm itself where "
+        "dev chooses the same; empty where no sweep was run. The report shows them in a column of their own.",
+    )
+
+    @model_validator(mode="after")
+    def _trials_differ(self) -> Self:
+        if self.trial > len(self.trials):
+            raise ValueError(f"trial: there is no trial {self.trial}, only 1 to {len(self.trials)}")
+        numbers: dict[tuple[float, float], int] = {}
+        for number, one in enumerate(self.trials, start=1):
+            if other := numbers.get((one.learning_rate, one.embedding_rate)):
+                raise ValueError(
+                    f"trials: {other} and {number} agree in learning rate and embedding rate, which is all that an "
+                    "arm without distillation has to tune"
+                )
+            numbers[one.learning_rate, one.embedding_rate] = number
+        return self
+
+    @property
+    def dev_choices(self) -> dict[str, str]:
+        """`on_dev` of the arms that a sweep was run for."""
+        return {arm: tuned for arm, tuned in self.on_dev.items() if tuned}
+
+    def over(self, weight: float) -> dict[str, Any]:
+        """What the trial lays over an arm of weight ``weight``, which stays where it is 0; nothing without a trial."""
+        if not self.trial:
+            return {}
+        return settings(self.trials[self.trial - 1], distils=weight > 0) | {"tuning": {"holdout": self.holdout}}
+
+
+def settings(trial: Trial, *, distils: bool) -> dict[str, Any]:
+    """A trial as options of an arm."""
+    found = {"training": {"learning_rate": trial.learning_rate, "embedding_rate": trial.embedding_rate}}
+    return {"weight": trial.weight, **found} if distils else found
+
+
+class Mad(MadOptions):
+    """MAD: the options of the arm `mad`, what others change in them, and which cells are run."""
+
+    per_task: dict[Task, dict[str, Any]] = Field(
+        default_factory=lambda: dict(PER_TASK),
+        description="Task -> the options it overrides, for all arms and over theirs. A VCR example is four texts.",
+    )
+    per_fraction: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: dict(PER_FRACTION),
+        description="Fraction in percent, or TASK-FRACTION as in `vcr-100` -> the options it overrides, for all arms; "
+        "it goes over the task's, and that of one task over that of all: change both where both are there.",
+    )
+    arms: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
+        description="Arm -> the options it overrides.",
+    )
+    active: list[str] = Field(default_factory=lambda: list(ACTIVE), description="The arms that are run.")
+    tasks: list[Task] = Field(default_factory=lambda: [*TASKS], description="On these tasks.")
+    fractions: list[Percent] = Field(
+        default_factory=lambda: [10, 25, 100],
+        description="And these training subsets, in percent; `split.mad` makes them.",
+    )
+    vqa_priors: Priors = Field(
+        "changed",
+        description="Lists of VQA: `changed` trains and tests on a re-split by answer priors, in domain and under "
+        "shift; `official` on VQA v2's own train and val, where nothing is shifted.",
+    )
+    extra: dict[str, Grid] = Field(
+        default_factory=lambda: {
+            "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
+            "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
+            "dev_tuned": Grid(arms=[*DEV_TUNED], tasks=["snli_ve", "vcr"], fractions=[10]),
+        },
+        description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
+        "controls, `matched` are baselines brought to MAD's accuracy, `dev_tuned` have the settings that dev chooses.",
+    )
+    sweep: Sweep = Field(default_factory=Sweep, description="Tuning.")
+    seeds: dict[str, int] = Field(default_factory=dict, description="Number of seeds of an arm.")
+    default_seeds: int = Field(3, gt=0, description="Number of seeds of an arm that `seeds` does not name.")
+    fraction_seeds: dict[str, int] = Field(
+        default_factory=dict, description='Least number of seeds by fraction, e.g. {"1": 5}: small subsets differ more.'
+    )
+
+    @field_validator("per_fraction", "fraction_seeds", mode="before")
+    @classmethod
+    def _keys_as_text(cls, value: Any) -> Any:
+        # YAML reads a bare 1 as a number
+        return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("per_fraction", mode="after")
+    @classmethod
+    def _keys_name_fractions(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for key in value:
+            if not re.fullmatch(rf"(({'|'.join(TASKS)})-)?([1-9][0-9]?|100)", key):
+                raise ValueError(f"{key} is neither a fraction in percent nor TASK-FRACTION ({', '.join(TASKS)})")
+        return value
+
+    @model_validator(mode="after")
+    def _arms_fit(self) -> Self:
+        check_known([*(arm for grid in self.grids for arm in grid.arms), *self.seeds], self.arms)
+        check_run(self.active, "active", self.seeds)
+        for name, grid in self.extra.items():
+            check_run(grid.arms, f"extra.{name}.arms", {})
+        if self.sweep.trial:
+            check_run(self.sweep.arms, "sweep.arms", {})
+        for arm, tuned in self.sweep.dev_choices.items():
+            self._check_on_dev(arm, tuned)
+        for arm in self.arms:
+            check_name(arm)
+            for task, fraction in self._overridden():
+                self._check_equal_to(arm, task, fraction)
+        return self
+
+    @property
+    def grids(self) -> list[Grid]:
+        """All that is run: the active arms' grid and the extra ones; of a trial, the sweep's grid alone."""
+        if self.sweep.trial:
+            return [Grid(arms=self.sweep.arms, tasks=self.sweep.tasks, fractions=self.sweep.fractions)]
+        return [Grid(arms=self.active, tasks=self.tasks, fractions=self.fractions), *self.extra.values()]
+
+    def seeds_of(self, arm: str, fraction: int) -> int:
+        """Number of seeds of `arm` at a fraction in percent."""
+        return max(self.seeds.get(arm, self.default_seeds), self.fraction_seeds.get(str(fraction), 1))
+
+    def options_of(self, arm: str | None, task: Task, fraction: int) -> MadOptions:
+        """The complete options of `arm`, or of none, on a task, at a fraction in percent."""
+        options = MadOptions.model_validate(self.model_dump(include=set(MadOptions.model_fields)))
+        for over, where in (
+            ({} if arm is None else self.arms[arm], f"arms.{arm}"),
+            (self.per_task.get(task, {}), f"per_task.{task}"),
+            *((self.per_fraction.get(key, {}), f"per_fraction.{key}") for key in (str(fraction), f"{task}-{fraction}")),
+        ):
+            options = resolve(MadOptions, options.model_dump(), over, where)
+        return resolve(MadOptions, options.model_dump(), self.sweep.over(options.weight), "sweep")
+
+    def _overridden(self) -> Iterator[tuple[Task, int]]:
+        """Every task with every fraction that the grids have or that has options of its own."""
+        own = (int(key.rpartition("-")[2]) for key in self.per_fraction)
+        fractions = {*(each for grid in self.grids for each in grid.fractions), *own}
+        return ((task, fraction) for task in TASKS for fraction in sorted(fractions))
+
+    def _check_on_dev(self, arm: str, tuned: str) -> None:
+        """Refuse an arm that is not the other one but for what a trial sets."""
+        check_known([arm, tuned], self.arms)
+        if tuned not in (arm, arm + ON_DEV):
+            raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
+        task, fraction = self.sweep.tasks[0], self.sweep.fractions[0]
+        first, second = (
+            self.options_of(name, task, fraction).model_dump(exclude={"training": {"learning_rate", "embedding_rate"}})
+            for name in (arm, tuned)
+        )
+        # a weight may be another one, but not appear or vanish
+        first["weight"], second["weight"] = bool(first["weight"]), bool(second["weight"])
+        if first != second:
+            field = next(name for name in first if first[name] != second[name])
+            raise ValueError(f"arms.{tuned}: differs from {arm} in {field}, which no trial sets")
+
+    def _check_equal_to(self, arm: str, task: Task, fraction: int) -> None:
+        """Refuse a mean weight of an arm that has none, or has it of other teachers."""
+        options = self.options_of(arm, task, fraction)
+        if not options.weight or options.confidence.kind != "equal_mean":
+            return
+        other = options.confidence.equal_to
+        check_known([other], self.arms)
+        partner, where = self.options_of(other, task, fraction), f"arms.{arm}.confidence.equal_to: {other}"
+        if not partner.weight or partner.confidence.kind == "equal_mean":
+            raise ValueError(f"{where} has no weights of its own")
+        if options.teachers.taught != partner.teachers.taught:
+            names = ", ".join(partner.teachers.taught)
+            raise ValueError(f"{where} has other teachers ({names}): give both the same")

@@ -1,0 +1,178 @@
+"""The stand-in student: a single-stream encoder that is grounded on phrases about images before any task."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vldistill.models.images import open_image
+from vldistill.models.regions import Regions, encode_regions, intersection_over_union, shares, tag_ids
+from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
+from vldistill.models.student.single_stream import REGION_TYPE
+from vldistill.models.student.tokens import learn_vocabulary
+from vldistill.models.teacher import load_teacher
+from vldistill.params import student as options
+from vldistill.pretrain.student_negatives import Negatives
+from vldistill.pretrain.student_task import Corpus, Grounding, GroundingTask, dev_figures
+from vldistill.records import PhraseRecord, RegionsRecord, read_phrases, read_regions
+from vldistill.training import Run, seed_everything, train
+
+TYPES = 4
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Phrases about images.
+
+    Attributes:
+        texts: different phrases.
+        pairs: [N, 3] phrase, image and region (0 = the whole image) of each record.
+        said: the phrases of each image.
+    """
+
+    texts: list[str]
+    pairs: np.ndarray
+    said: list[set[int]]
+
+
+def make(
+    settings: options.Student,
+    data: Path,
+    teacher: Path,
+    folder: Path,
+    run: Run,
+    *,
+    words: Collection[str] = (),
+    withheld: Collection[str] = (),
+) -> dict[str, Any]:
+    """Train the stand-in on the phrases of ``data`` and save it.
+
+    Args:
+        settings: its parameters.
+        data: results/download/vg.
+        teacher: results/pretrain/clip; its image tower makes the region features.
+        folder: where to save.
+        run: where and how to train.
+        words: words of the tasks: each becomes a token, whether or not a phrase has it.
+        withheld: phrases with one of these words are left out, so that the student does not know them.
+
+    Returns:
+        Dev figures on the phrases of held-out images.
+    """
+    records, boxes = read_phrases(data), read_regions(data)
+    keys = sorted(boxes)
+    tower = load_teacher(teacher, device=run.compute.device, dtype=run.compute.dtype).images
+    regions = encode_regions(
+        tower, _images(data, keys, boxes), most=settings.regions.most, margin=settings.regions.margin
+    )
+    phrases = collect(records, boxes, settings.regions.most, set(withheld))
+    return ground(settings, phrases, regions, folder, run, words=words, withheld=withheld)
+
+
+def ground(
+    settings: options.Student,
+    phrases: Phrases,
+    regions: Regions,
+    folder: Path,
+    run: Run,
+    *,
+    words: Collection[str],
+    withheld: Collection[str] = (),
+) -> dict[str, Any]:
+    """`make`, from phrases and regions that are at hand; the tag of object i names box i."""
+    most = regions.mask.shape[1]
+    names = [object_tag(index) for index in range(most - 1)]
+    tokenizer = learn_vocabulary(phrases.texts, words, settings.model.vocabulary, names)
+    ids = {name: tokenizer.word_id(name) for name in names}
+    seed_everything(settings.seed)
+    student = SingleStream(shape_of(settings.model, len(tokenizer), regions.features.shape[-1]), tokenizer)
+    standardise(student, regions)
+    corpus = Corpus(
+        tokens=student.tokenize([[text] for text in phrases.texts]),
+        regions=regions,
+        tags=tag_ids([names[: int(count) - 1] for count in regions.mask.sum(dim=1)], most, ids),
+        negatives=Negatives(phrases.texts, phrases.said),
+    )
+    fit, dev = cut(phrases, settings.held_out)
+    module = Grounding(student, corpus.tokens.ids.unique())
+    metrics = train(GroundingTask(module, corpus, fit, settings), settings.training, run)
+    module.cpu().eval()
+    start_types(student)
+    # what it was kept from is told, so that others can find the phrases that it knows
+    student.facts.update(source="train", seen=[], withheld=sorted(withheld))
+    student.save(folder)
+    return {"train_loss": metrics["loss"], "phrases": len(fit), **dev_figures(module, corpus, dev)}
+
+
+def shape_of(model: options.StudentShape, vocabulary: int, region_width: int) -> SingleStreamConfig:
+    """The encoder's shape; types for answers and rationales are there from the start."""
+    shape = model.model_dump() | {"vocabulary": vocabulary}
+    return SingleStreamConfig(**shape, region_width=region_width, types=TYPES)
+
+
+@torch.no_grad()
+def standardise(student: SingleStream, regions: Regions) -> None:
+    """Let the student's first projection begin as one of standardised features.
+
+    A teacher's features have a large mean that all regions share, and the norm that follows would keep mostly that.
+    """
+    found = regions.features[regions.mask]
+    mean, std = found.mean(dim=0), found.std(dim=0) + 1e-3 * found.std()
+    linear = student.img_embeddings.img_linear
+    linear.weight.div_(std)
+    linear.bias.sub_(linear.weight @ mean)
+
+
+@torch.no_grad()
+def start_types(student: SingleStream) -> None:
+    """Let answers and rationales start as plain text, as UNITER does where it learns VCR."""
+    types = student.embeddings.token_type_embeddings.weight
+    types[REGION_TYPE + 1 :] = types[0].clone()
+
+
+def collect(
+    records: Sequence[PhraseRecord], boxes: Mapping[str, RegionsRecord], most: int, withheld: Collection[str]
+) -> Phrases:
+    """Phrases about the images of ``boxes``, in the order of their keys, without those that hold a withheld word."""
+    rows = {key: row for row, key in enumerate(sorted(boxes))}
+    numbers: dict[str, int] = {}
+    said: list[set[int]] = [set() for _ in rows]
+    pairs = []
+    for record in records:
+        text = " ".join(record.phrase.lower().split())
+        if set(text.split()) & set(withheld):
+            continue
+        number = numbers.setdefault(text, len(numbers))
+        said[rows[record.image]].add(number)
+        pairs.append((number, rows[record.image], region_of(record.box, boxes[record.image], most)))
+    return Phrases(list(numbers), np.asarray(pairs, dtype=np.int64).reshape(-1, 3), said)
+
+
+def region_of(box: Sequence[float], image: RegionsRecord, most: int) -> int:
+    """The region that a phrase's box overlaps most, by intersection over union; 0 = the whole image."""
+    regions = np.asarray([[0, 0, image.width, image.height], *image.boxes[: most - 1]], dtype=np.float64)
+    return int(intersection_over_union(regions, np.asarray(box, dtype=np.float64)).argmax())
+
+
+def cut(phrases: Phrases, held_out: float) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of the first images, and those of the last share of the images."""
+    first = len(phrases.said) - max(1, round(held_out * len(phrases.said)))
+    held = phrases.pairs[:, 1] >= first
+    return phrases.pairs[~held], phrases.pairs[held]
+
+
+def _images(
+    data: Path, keys: Sequence[str], boxes: Mapping[str, RegionsRecord]
+) -> Iterator[tuple[Image.Image, np.ndarray]]:
+    with zipfile.ZipFile(data / "images.zip") as archive:
+        for key in keys:
+            record = boxes[key]
+            image = open_image(archive.read(key), name=f"{data / 'images.zip'}: {key}")
+            yield image, shares(record.boxes, record.width, record.height)

@@ -1,0 +1,60 @@
+"""How students are made: grounded on phrases about images, or published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vldistill import layout
+from vldistill.artifact import absence
+from vldistill.files import sha256_file
+from vldistill.models.student import Student
+from vldistill.models.student.published import load_published
+from vldistill.models.student.vilt import load_published_vilt
+from vldistill.params import Params
+from vldistill.params import student as options
+from vldistill.pretrain.names import STUDENTS
+from vldistill.pretrain.stage import Recipe, absent, contents
+from vldistill.pretrain.student import make
+from vldistill.pretrain.student_words import TASK_SETS, task_words, withheld_words
+from vldistill.training import Run
+
+PHRASES = "vg"
+TEACHER = "clip"
+NO_GAP = "a published student has learnt what it has learnt: it cannot be kept from chosen synonyms"
+
+
+def recipe_of(params: Params, root: Path, name: str) -> Recipe:
+    """How the student ``name`` is made; there is none of a chosen gap where the student is a published one."""
+    settings, percent = params.pretrain.student, STUDENTS[name]
+    if settings.source != "train":
+        return _published(settings) if name == "student" else absent(NO_GAP)
+    phrases, teacher = layout.download(root, PHRASES), layout.pretrain(root, TEACHER)
+    tasks = {each: folder for each in TASK_SETS if not absence(folder := layout.download(root, each))}
+
+    def run(folder: Path, state: Run) -> dict[str, Any]:
+        withheld = withheld_words(phrases, percent)
+        return make(settings, phrases, teacher, folder, state, words=task_words(tasks), withheld=withheld)
+
+    read = settings.model_dump(mode="json", exclude={"published", "sha256", "published_vocabulary"})
+    return Recipe({**read, "withheld": percent}, (PHRASES, *tasks), run, models=(TEACHER,))
+
+
+def _published(settings: options.Student) -> Recipe:
+    def run(folder: Path, _: Run) -> dict[str, Any]:
+        student = _loaded(settings)
+        student.save(folder)
+        return {"published": settings.published, "parameters": sum(each.numel() for each in student.parameters())}
+
+    read = settings.model_dump(mode="json", include={"source", "published", "sha256", "seed"})
+    if settings.source == "uniter":
+        read["vocabulary"] = sha256_file(Path(settings.published_vocabulary))
+    else:
+        read["files"] = contents(settings.published)
+    return Recipe(read, (), run)
+
+
+def _loaded(settings: options.Student) -> Student:
+    if settings.source == "vilt":
+        return load_published_vilt(settings.published)
+    return load_published(settings.published, settings.published_vocabulary, settings.sha256)

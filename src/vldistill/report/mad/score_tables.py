@@ -1,0 +1,198 @@
+"""What arms of MAD score: the main arms task by task, under shift, and every arm everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vldistill.evaluate.mad.chief import CHIEF
+from vldistill.evaluate.mad.data import REFERENCES
+from vldistill.evaluate.mad.statistics import (
+    BASELINE,
+    DEV,
+    IN_DOMAIN,
+    METHOD_ARM,
+    NAIVE,
+    SHIFTED,
+    UNSHIFTED,
+    Difference,
+    Mean,
+)
+from vldistill.evaluate.mad.summary import Summary
+from vldistill.report.mad import names
+from vldistill.report.mad.columns import (
+    ENDS,
+    ON_DEV_NOTE,
+    Row,
+    chief_means,
+    count_cell,
+    difference_cell,
+    end_cells,
+    where,
+)
+from vldistill.report.table import Cell, Table
+
+GRID = (BASELINE, NAIVE, METHOD_ARM)
+MAIN = (*GRID, *REFERENCES)
+"""The arms of the first tables; all others stand among the controls and in the table of every number."""
+COUNTS = [("n", "n"), ("groups", "images or movies"), ("seeds", "seeds")]
+SPREAD = (
+    "\u00b1: half of the two-level bootstrap interval (seeds; images, or VCR\u2019s movies); its ends stand in the CSV "
+    "file. n: test items of each seed. \u2020: one seed."
+)
+
+
+def accuracy(summary: Summary, task: str, on_dev: Mapping[str, str]) -> Table:
+    """What the main arms score on the unchanged test items of a task, and what they gain over the baseline.
+
+    Args:
+        summary: all statistics.
+        task: whose items.
+        on_dev: arm -> the arm with the settings that dev chooses; their scores make a marked column.
+    """
+    rows, gains = [], _against_baseline(summary)
+    tuned = {(mean.place.fraction, mean.arm): mean for mean in _means(summary, task, [*on_dev.values()])}
+    for mean in _means(summary, task, MAIN):
+        gain = gains.get((task, mean.place.fraction, mean.arm))
+        rows.append(
+            {
+                "fraction": Cell(f"{mean.place.fraction} %"),
+                "arm": Cell(names.arm(mean.arm)),
+                "value": _spread(mean),
+                **({"on_dev": _on_dev(mean, on_dev, tuned)} if on_dev else {}),
+                "over": difference_cell(gain) if gain else Cell(),
+                **(end_cells(gain) if gain else {}),
+                **_counts(mean),
+            }
+        )
+    return Table(
+        f"mad_{task}",
+        f"{names.chief_label(task)} on the evaluated items, percent",
+        [
+            ("fraction", "training data"),
+            ("arm", "arm"),
+            ("value", "score"),
+            ("over", "minus baseline"),
+            *ENDS,
+            *([("on_dev", "tuned on dev\u2021")] if on_dev else []),
+            *COUNTS,
+        ],
+        rows,
+        head=("fraction", "arm"),
+        notes=(
+            SPREAD,
+            "from, to: interval of the paired difference to the baseline, not corrected.",
+            *([f"{ON_DEV_NOTE} the same: both choose the same settings."] if on_dev else []),
+        ),
+        emphasised=_of_method(rows),
+    )
+
+
+def _on_dev(mean: Mean, on_dev: Mapping[str, str], tuned: Mapping[tuple[int, str], Mean]) -> Cell:
+    """The score of an arm with the settings that dev chooses."""
+    own = on_dev.get(mean.arm)
+    if own is None:
+        return Cell()
+    if own == mean.arm:
+        return Cell("the same")
+    found = tuned.get((mean.place.fraction, own))
+    return replace(_spread(found), tone="faint") if found else Cell("not run")
+
+
+def _against_baseline(summary: Summary) -> dict[tuple[str, int, str], Difference]:
+    chosen = [one for one in summary.differences if one.other == BASELINE and one.family in ("gain", "arms")]
+    return {
+        (one.place.task, one.place.fraction, one.arm): one
+        for one in chosen
+        if one.place.subset in (IN_DOMAIN[one.place.task], DEV)
+    }
+
+
+def everything(summary: Summary) -> Table:
+    """Every arm at every place, with both intervals."""
+    rows = [
+        {
+            "task": Cell(names.task(mean.place.task)),
+            "fraction": Cell(f"{mean.place.fraction} %"),
+            "subset": Cell(names.subset(mean.place.subset)),
+            "metric": Cell(names.metric(mean.place.metric)),
+            "arm": Cell(names.arm(mean.arm)),
+            "value": _spread(mean),
+            "over_seeds": Cell(number=mean.value, low=mean.seed_low, high=mean.seed_high)
+            if mean.seeds > 1
+            else Cell("one seed"),
+            **_counts(mean),
+        }
+        for mean in summary.means
+    ]
+    columns = [("task", "task"), ("fraction", "training data"), ("subset", "items"), ("metric", "metric")]
+    columns += [("arm", "arm"), ("value", "score"), ("over_seeds", "score, over seeds"), *COUNTS]
+    note = "over seeds: \u00b1 is half of Student\u2019s t interval over seeds alone."
+    return Table("mad_all", "Every arm on every set of items, percent", columns, rows, ("task",), (SPREAD, note))
+
+
+def shift(summary: Summary) -> Table:
+    """Scores under shift beside those without it: the original wording of the same items, where there is one."""
+    by_place = {
+        (mean.place.task, mean.place.fraction, mean.place.subset, mean.arm): mean for mean in chief_means(summary)
+    }
+    rows = []
+    for (task, fraction, subset, arm), shifted in by_place.items():
+        plain = by_place.get((task, fraction, UNSHIFTED[task], arm))
+        if subset != SHIFTED[task] or arm not in GRID or plain is None:
+            continue
+        rows.append(
+            {
+                "task": Cell(names.task(task)),
+                "fraction": Cell(f"{fraction} %"),
+                "arm": Cell(names.arm(arm)),
+                "plain": _spread(plain),
+                "plain_n": count_cell(plain.items),
+                "shifted": _spread(shifted),
+                "n": count_cell(shifted.items),
+                "change": Cell(number=shifted.value - plain.value, signed=True),
+                "seeds": count_cell(shifted.seeds),
+            }
+        )
+    columns = [
+        ("task", "task"),
+        ("fraction", "training data"),
+        ("arm", "arm"),
+        ("plain", "unshifted"),
+        ("plain_n", "n unshifted"),
+    ]
+    columns += [("shifted", "shifted"), ("n", "n"), ("change", "change"), ("seeds", "seeds")]
+    notes = (
+        "VCR: shifted by the rules Rule-Singular and Rule-Plural; unshifted is the original wording of the same items. "
+        "SNLI-VE: shifted are the test items that a classifier of the hypothesis alone, trained on the same subset, "
+        "gets wrong; their wording is the original one, and unshifted is the whole test set. VQA: answer priors "
+        "differ from training; unshifted are questions held out with the priors of training.",
+        SPREAD,
+    )
+    return Table(
+        "mad_shift", "Under shift, percent", columns, rows, ("task", "fraction"), notes, _of_method(rows)
+    )  # fmt: skip
+
+
+def _means(summary: Summary, task: str, arms: Sequence[str]) -> list[Mean]:
+    found = [
+        mean
+        for mean in summary.means
+        if (mean.place.task, mean.place.metric) == (task, CHIEF[task])
+        and mean.place.subset in (IN_DOMAIN[task], DEV)
+        and mean.arm in arms
+    ]
+    return sorted(found, key=lambda mean: (mean.place.fraction, names.place_of(mean.arm)))
+
+
+def _of_method(rows: Sequence[Row]) -> list[int]:
+    return [number for number, row in enumerate(rows) if row["arm"].text == names.arm(METHOD_ARM)]
+
+
+def _spread(mean: Mean) -> Cell:
+    mark = "" if mean.seeds > 1 else "\u2020"
+    return Cell(number=mean.value, low=mean.low, high=mean.high, mark=mark, title=f"n = {mean.items}, {where(mean)}")
+
+
+def _counts(mean: Mean) -> Row:
+    return {"n": count_cell(mean.items), "groups": count_cell(mean.groups), "seeds": count_cell(mean.seeds)}

@@ -1,0 +1,303 @@
+"""What makes arms comparable: equal but for the named switch, frozen teachers, nothing read but the subset."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.distill.mad.project import TRAINING, cell, make_student, write_params
+from vldistill import artifact, features, layout
+from vldistill.distill.mad import lookup
+from vldistill.distill.mad.cell import run_mad_cell
+from vldistill.distill.mad.inputs import make_inputs
+from vldistill.distill.mad.items import entailment_items
+from vldistill.distill.mad.key import subset_file
+from vldistill.distill.mad.prepare import Prepared, prepare
+from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
+from vldistill.errors import InputError
+from vldistill.files import read_json, write_jsonl
+from vldistill.models.mad import MadModel
+from vldistill.params.mad import ARMS, TASKS
+from vldistill.params.training import Training
+from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
+from vldistill.training import Run, train
+from vldistill.training.loop import parameter_groups
+
+OWN = [arm for arm in ARMS if "gap" not in arm]
+
+
+def prepared(root: Path, arm: str, task: Any = "snli_ve", **mad: Any) -> Prepared:
+    constant = {CLIP_IMAGE: 0.5, CLIP_TEXT: 0.7, LANGUAGE_MODEL: 0.6} if arm == "constant_weight" else None
+    return prepare(write_params(root, **mad), root, cell(arm, task), constant)
+
+
+def batch_of(made: Prepared, step: int = 0) -> dict[str, Any]:
+    return made.task.collate(made.task.sampler.batch(step), np.random.default_rng([0, step, 0]))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_arms_begin_with_the_same_weights_and_see_the_same_items(rendered: Path, task: str) -> None:
+    base = prepared(rendered, "baseline", task)
+    own = base.model.state_dict()
+    for arm in OWN:
+        made = prepared(rendered, arm, task)
+        other = made.model.state_dict()
+        changed = {name for name in own if not torch.equal(own[name], other[name])}
+        words = {"student.embeddings.word_embeddings.weight"}
+        assert changed <= (words if arm == "embeddings_init" else set()), arm
+        for step in range(4):
+            one, two = batch_of(base, step), batch_of(made, step)
+            assert all(torch.equal(one[name], two[name]) for name in one), (arm, step)
+
+
+def test_arms_share_projections_and_targets_but_for_their_switch(rendered: Path) -> None:
+    mad, ts, cw, naive, shuffled = (prepared(rendered, arm) for arm in ("mad", "ts", "cw", "nkd", "shuffled_targets"))
+    for one, other in ((mad, ts), (cw, naive)):
+        name = "clip_text.token.part" if one is mad else "clip_text.cls"
+        assert torch.equal(one.task.module.matrix(name), other.task.module.matrix(name))
+    first, second = batch_of(mad), batch_of(ts)
+    for name in ("token", "region", "clip_image.region.part", "clip_text.token.part"):
+        assert torch.equal(first[name], second[name])
+    third = batch_of(shuffled)
+    assert torch.equal(first["token"], third["token"])
+    assert not torch.equal(first["clip_text.token.part"], third["clip_text.token.part"])
+    assert torch.equal(batch_of(cw)["confidence_clip_text"], first["confidence_clip_text"])
+
+
+def test_a_chosen_word_is_taught_by_its_own_vector_and_in_whole_scope_by_the_texts(rendered: Path) -> None:
+    parts, whole = prepared(rendered, "mad", target="both"), prepared(rendered, "mad", target="both", scope="whole")
+    first, second = batch_of(parts), batch_of(whole)
+    assert torch.equal(first["token"], second["token"]) and torch.equal(first["region"], second["region"])
+    for name in ("clip_text.cls", "clip_image.cls"):
+        assert torch.equal(first[name], second[name])
+    assert torch.equal(second["clip_text.token"], second["clip_text.cls"])
+    assert torch.equal(second["clip_image.region"], second["clip_image.cls"])
+    # the same word in two texts has one vector; the first region is the whole image
+    picks = parts.task._teaching.picks
+    assert picks is not None
+    vectors = parts.task._teaching.parts["clip_text"][torch.arange(len(picks.words))]
+    for word in set(picks.words):
+        same = vectors[[at for at, other in enumerate(picks.words) if other == word]]
+        assert torch.equal(same, same[:1].expand_as(same))
+    wholes = first["region"] == 0
+    assert wholes.any() and not wholes.all()
+    near = (first["clip_image.region.part"] * first["clip_image.cls"]).sum(dim=1)
+    assert (near[wholes] > 0.999).all() and (near[~wholes] < 0.999).all()
+
+
+@pytest.mark.parametrize("arm", ["mad", "nkd", "mad_af", "nkd_trainable"])
+def test_gradients_reach_student_and_head_only(rendered: Path, arm: str) -> None:
+    made = prepared(rendered, arm, teachers={"language_model": 1.0})
+    batch = batch_of(made)
+    terms = made.task.loss(batch)
+    assert {"task", "clip_image", "clip_text", "language_model"} <= set(terms)
+    sum(made.task.weights[name] * term for name, term in terms.items()).backward()
+    reached = {name for name, parameter in made.task.module.named_parameters() if parameter.grad is not None}
+    outside = {name for name in reached if not name.startswith(("model.student.", "model.head."))}
+    assert outside == ({name for name in reached if name.startswith("map_")} if arm == "nkd_trainable" else set())
+    assert not any(value.requires_grad for value in batch.values() if torch.is_tensor(value))
+    assert any(name.startswith("model.student.encoder") for name in reached)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_accumulated_micro_batches_equal_the_full_batch(rendered: Path, tmp_path: Path, task: str) -> None:
+    # the gradient of a key's bias is zero but for rounding, which Adam would blow up without a large epsilon
+    flat = {**TRAINING, "steps": 3, "warmup": 0, "clip": 0.0, "log_every": 1, "epsilon": 0.001}
+    ends = []
+    for parts in (1, 4):
+        training = {**flat, "accumulate": parts}
+        made = prepared(rendered, "mad", task, training=training, dropout=0.0, teachers={"language_model": 0.5})
+        train(made.task, made.options.training, Run(tmp_path / str(parts)))
+        ends.append([parameter.detach() for parameter in made.task.module.parameters()])
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_in_prediction_parameters_and_flops_are_the_baselines(rendered: Path, task: str) -> None:
+    counts = {}
+    for arm in ("baseline", "nkd", "mad", "mad_af", "nkd_trainable"):
+        params = write_params(rendered)
+        model = MadModel.load(run_mad_cell(params, rendered, cell(arm, task)).path / "model")
+        inputs = prepared(rendered, "baseline", task).task._inputs.batch(torch.arange(3))
+        with FlopCounterMode(display=False) as counter:
+            model(inputs)
+        counts[arm] = (sum(each.numel() for each in model.parameters()), counter.get_total_flops())
+    assert len(set(counts.values())) == 1 and counts["mad"][1] > 0
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("arm", ["mad_af", "embeddings_init"])
+def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str) -> None:
+    params = write_params(root, teachers={"language_model": 1.0})
+    one = cell(arm, task)
+    before = run_mad_cell(params, root, one).path
+    spoil(root, task, set(read_json(subset_file(params, root, one))["ids"]))
+    after = run_mad_cell(params, root, one).path
+    assert before != after, "nothing was changed"
+    for name in ("head.safetensors", "student/model.safetensors"):
+        first, second = load_file(before / "model" / name), load_file(after / "model" / name)
+        assert all(torch.equal(first[key], second[key]) for key in first), name
+    assert (before / "metrics.jsonl").read_bytes() == (after / "metrics.jsonl").read_bytes()
+
+
+def spoil(root: Path, task: str, kept: set[str]) -> None:
+    """Change labels, texts and pictures of all items of a task that are not in the subset, and extract again."""
+    source, images = {"snli_ve": ("snli_ve", "flickr30k"), "vcr": ("vcr", "vcr"), "vqa": ("vqav2", "coco")}[task]
+    folder = layout.download(root, source)
+    rows = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    shown = {row["image"] for row in rows if row["id"] in kept}
+    for row in (row for row in rows if row["id"] not in kept):
+        if task == "snli_ve":
+            row |= {"label": LABELS[0], "hypothesis": "something quite other"}
+        elif task == "vcr":
+            row |= {"answers": [["other", str(at)] for at in range(4)], "answer_label": 0, "rationale_label": 0}
+        else:
+            row |= {"question": "something else ?", "answers": ["nothing"] * 10}
+    republish(folder, {"records.jsonl": rows})
+    blacken(layout.download(root, images), shown)
+    params = write_params(root)
+    features.run(params, root, "clip", images)
+    for encoder in ("clip", "bart"):
+        features.run(params, root, encoder, layout.TEXTS)
+
+
+def blacken(folder: Path, shown: set[str]) -> None:
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    one = next(data for name, data in sorted(content.items()) if name not in shown)
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data if name in shown else one)
+    republish(folder, {})
+
+
+def break_image(folder: Path, name: str) -> None:
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        content = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for each, data in content.items():
+            archive.writestr(each, b"no picture" if each == name else data)
+    republish(folder, {})
+
+
+def test_items_of_unreadable_images_are_left_out_and_counted(root: Path) -> None:
+    params = write_params(root)
+    allowing = params.features.model_copy(update={"max_invalid": 0.5})
+    params = params.model_copy(update={"features": allowing})
+    chosen = set(read_json(subset_file(params, root, cell()))["ids"])
+    image_of = {record.id: record.image for record in read_entailments(layout.download(root, "snli_ve"))}
+    broken = sorted(image_of[each] for each in chosen)[0]
+    break_image(layout.download(root, "flickr30k"), broken)
+    break_image(layout.download(root, "vg"), read_phrases(layout.download(root, "vg"))[0].image)
+    for dataset in ("flickr30k", "vg"):
+        features.run(params, root, "clip", dataset)
+    without = sum(image_of[each] == broken for each in chosen)
+    run = run_mad_cell(params, root, cell())
+    assert run.result and without > 0
+    assert (run.result["unreadable"], run.result["items"]) == (without, len(chosen) - without)
+
+
+def republish(folder: Path, rows: dict[str, list[Any]]) -> None:
+    meta = artifact.read_manifest(folder)["meta"]
+    old = Path(shutil.move(folder, folder.with_name("old")))
+
+    def build(fresh: Path) -> None:
+        for path in old.iterdir():
+            if path.name != "manifest.json":
+                shutil.copy(path, fresh / path.name)
+        for name, content in rows.items():
+            write_jsonl(fresh / name, content)
+
+    artifact.publish(folder, build, meta)
+    shutil.rmtree(old)
+
+
+def test_a_student_that_has_seen_the_task_is_refused_where_shots_are_few(root: Path) -> None:
+    seen = make_student(root, seen=["vcr"])
+    artifact.publish(layout.pretrain(root, "student"), seen.save)
+    params = write_params(root)
+    with pytest.raises(InputError, match=r"all of vcr's training set.*full data only"):
+        run_mad_cell(params, root, cell("baseline", "vcr"))
+    assert run_mad_cell(params, root, cell("baseline", "vcr", fraction=100)).done
+    assert run_mad_cell(params, root, cell("baseline", "snli_ve")).done
+    artifact.publish(layout.pretrain(root, "student"), make_student(root, seen=["vqa"]).save)
+    for fraction in (50, 100):
+        with pytest.raises(InputError, match=r"all of vqa's training set.*take vqa out of distill\.mad"):
+            run_mad_cell(params, root, cell("baseline", "vqa", fraction=fraction))
+
+
+def test_unknown_words_alone_begin_at_the_teacher(rendered: Path) -> None:
+    base, made = (
+        prepared(rendered, arm).model.student.embeddings.word_embeddings.weight
+        for arm in ("baseline", "embeddings_init")
+    )
+    changed = (base != made).any(dim=1).nonzero().flatten().tolist()
+    tokenizer = prepared(rendered, "baseline").model.student.tokenizer
+    assert changed and all(token > tokenizer.mask for token in changed)
+    assert prepared(rendered, "embeddings_init").record["embedded_words"] == len(changed)
+
+
+def test_several_words_are_taught_alike_from_memory_and_from_the_store(
+    rendered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"tokens": 3, "target": "both", "teachers": {"language_model": 0.5}}
+    held = prepared(rendered, "mad", "vcr", **changes)
+    alone = prepared(rendered, "mad", "vcr", **changes | {"tokens": 1})
+    monkeypatch.setattr(lookup, "HELD", 0)
+    read = prepared(rendered, "mad", "vcr", **changes)
+    for step in range(3):
+        first, second, one = (batch_of(made, step) for made in (held, read, alone))
+        texts = len(first["ids"])
+        assert first["token"].shape == (texts, 3)
+        for teacher in (CLIP_TEXT, LANGUAGE_MODEL):
+            name = f"{teacher}.token.part"
+            assert first[name].shape == (texts, 3, first[f"{teacher}.cls"].shape[1])
+            assert torch.equal(first[name][:, :1], one[name])
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert torch.equal(first["token"][:, :1], one["token"])
+    terms = held.task.loss(batch_of(held))
+    assert all(term.isfinite() for term in terms.values())
+    assert not torch.equal(terms[CLIP_TEXT], alone.task.loss(batch_of(alone))[CLIP_TEXT])
+
+
+@pytest.mark.parametrize("arm", ["baseline", "mad", "nkd_trainable"])
+def test_a_rate_for_word_embeddings_is_theirs_alone(rendered: Path, arm: str) -> None:
+    made = prepared(rendered, arm)
+    *others, words = parameter_groups(made.task.module, Training(embedding_rate=20.0))
+    assert [id(each) for each in words["params"]] == [id(made.model.student.embeddings.word_embeddings.weight)]
+    assert [group["factor"] for group in (*others, words)] == [1.0, 1.0, 20.0]
+    learning = {id(each) for each in made.task.module.parameters() if each.requires_grad}
+    assert {id(each) for group in (*others, words) for each in group["params"]} == learning
+
+
+def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:
+    made = prepared(rendered, "projected_input")
+    batch = batch_of(made)
+    full, _ = made.model(batch)
+    other, _ = made.model({**batch, "teacher_text": -batch["teacher_text"]})
+    assert full.shape == other.shape and not torch.allclose(full, other)
+    assert not prepared(rendered, "mad").model.sees_teacher
+
+
+def test_a_student_of_other_regions_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = prepared(rendered, "baseline")
+    student, pictures = made.model.student, made.sources.pictures
+    items = entailment_items([EntailmentRecord("1", pictures.features.keys[0], "a red ball", LABELS[0], "train")])
+    assert len(make_inputs(items, student, pictures).keys) == 1
+    monkeypatch.setattr(student, "config", dataclasses.replace(student.config, region_width=2048))
+    with pytest.raises(InputError, match=r"reads regions 2048 wide, these are 32 wide"):
+        make_inputs(items, student, pictures)
+    with pytest.raises(InputError, match=r"no boxes of this image"):
+        make_inputs(items, student, dataclasses.replace(pictures, boxes={}))

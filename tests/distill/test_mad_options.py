@@ -1,0 +1,181 @@
+"""The section `distill.mad`: overrides by task, fraction and arm, and the grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vldistill.cells import MadCell, batches, mad_cells
+from vldistill.errors import InputError
+from vldistill.params import Params, parse
+
+FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}}
+"""What goes with a list of arms of one's own."""
+
+
+def mad(**changes: Any) -> Any:
+    return parse({"distill": {"mad": changes}}).distill.mad
+
+
+def test_fraction_goes_over_task_and_task_over_arm() -> None:
+    options = mad(
+        weight=0.5,
+        per_task={"vcr": {"weight": 2.0, "training": {"batch_size": 16}}},
+        per_fraction={100: {"training": {"steps": 50}}, "vqa-100": {"training": {"steps": 60}, "weight": 0.25}},
+        arms={"mad": {}, "mine": {"training": {"steps": 70}, "distance": "l1"}},
+        **FEW,
+    )
+    plain = options.options_of("mad", "snli_ve", 10)
+    assert (plain.weight, plain.training.batch_size, plain.training.steps) == (0.5, 32, 300)
+    there = options.options_of("mad", "vcr", 100)
+    assert (there.weight, there.training.batch_size, there.training.steps) == (2.0, 16, 50)
+    own = options.options_of("mine", "vqa", 100)
+    assert (own.weight, own.training.steps) == (0.25, 60)
+    mine = options.options_of("mine", "vcr", 100)
+    assert (mine.training.batch_size, mine.training.steps, mine.distance) == (16, 50, "l1")
+
+
+def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch() -> None:
+    options = Params().distill.mad
+
+    def changed(arm: str, than: str) -> set[str]:
+        one, other = (options.options_of(name, "snli_ve", 10).model_dump() for name in (arm, than))
+        return {
+            f"{name}.{field}" if isinstance(one[name], dict) else name
+            for name in one
+            for field in (one[name] if isinstance(one[name], dict) else [""])
+            if (one[name][field] != other[name][field] if field else one[name] != other[name])
+        }
+
+    assert changed("nkd_trainable", "nkd_alike") == {"projections.kind"}
+    assert changed("ts", "nkd_alike") == {"target"} and changed("cw", "nkd_alike") == {"confidence.kind"}
+    assert changed("mad", "ts") == {"confidence.kind"} and changed("mad", "cw") == {"target"}
+    assert changed("mad_af", "mad") == {"adapt.steps"}
+    assert changed("random_token", "ts") == changed("argmin_token", "ts") == {"target"}
+    assert changed("constant_weight", "cw") == {"confidence.kind"}
+    assert changed("shuffled_targets", "mad") == {"shuffle_targets"} and changed("undistilled", "mad") == {"weight"}
+    assert changed("embeddings_init", "baseline") == {"embeddings"}
+    assert changed("projected_input", "baseline") == {"projected_input"}
+    assert changed("stopped_25", "baseline") == {"trained"}
+    assert changed("smoothed", "baseline") == {"label_smoothing"}
+    # settings that were tuned
+    assert changed("nkd_alike", "nkd") == changed("undistilled", "baseline") == {"training.learning_rate"}
+    assert changed("mad_gap25", "mad") == changed("baseline_gap25", "baseline") == {"student"}
+
+
+def test_default_grid() -> None:
+    cells = mad_cells(Params())
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 18 * 3 + 3 * 2 * 2 * 3 + 2 * 3
+    assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
+    assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
+    assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
+    assert [cell for task in ("snli_ve", "vcr", "vqa") for cell in mad_cells(Params(), task) if cell.seed == 0] == [
+        cell for cell in cells if cell.seed == 0
+    ]
+    assert sum(map(len, batches(cells, 8))) == len(cells)
+
+
+def test_an_arm_comes_after_the_one_whose_weights_it_has() -> None:
+    names = [cell.name for cell in mad_cells(Params(), "snli_ve")]
+    assert names.index("constant_weight-f10-s1") > names.index("cw-f10-s1")
+
+
+def test_seeds_by_arm_and_by_fraction() -> None:
+    tree = {
+        "split": {"mad": {"fractions": [1, 10], "seeds": 3, "fraction_seeds": {1: 5}}},
+        "distill": {
+            "mad": {"fractions": [1, 10], "fraction_seeds": {1: 5}, "default_seeds": 1, "seeds": {"mad": 3}}
+            | {"active": ["baseline", "mad"], "tasks": ["vcr"], "extra": {}, "per_fraction": {}}
+        },
+    }
+    counts: dict[tuple[int, str], int] = {}
+    for cell in mad_cells(parse(tree)):
+        counts[cell.fraction, cell.arm] = counts.get((cell.fraction, cell.arm), 0) + 1
+    assert counts == {(1, "baseline"): 5, (1, "mad"): 5, (10, "baseline"): 1, (10, "mad"): 3}
+
+
+def trial(number: int, sweep: dict[str, Any] | None = None, **changes: Any) -> Params:
+    tree = {**changes, "sweep": {"trial": number, **(sweep or {})}}
+    return parse({"distill": {"mad": tree}, "evaluate": {"mad": {"split": "dev"}}})
+
+
+def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
+    options = trial(
+        6,
+        active=["mad"],
+        dropout=0.3,
+        arms={"baseline": {"weight": 0.0, "training": {"embedding_rate": 5.0}}, "nkd": {"weight": 9.0}, "mad": {}},
+        extra={},
+        sweep={"on_dev": {}},
+    ).distill.mad
+    found = {arm: options.options_of(arm, "vcr", 10) for arm in ("baseline", "nkd", "mad")}
+    assert {(each.training.learning_rate, each.training.embedding_rate) for each in found.values()} == {(0.0005, 20.0)}
+    assert {(each.dropout, each.tuning.holdout) for each in found.values()} == {(0.0, 0.25)}
+    assert [each.weight for each in found.values()] == [0.0, 3.0, 3.0]
+    assert found["mad"].training.batch_size == 8
+    cells = mad_cells(trial(2, sweep={"tasks": ["vcr"]}))
+    assert {(cell.task, cell.fraction, cell.arm) for cell in cells} == {
+        ("vcr", 10, arm) for arm in ("baseline", "nkd", "mad")
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"mad": {"wheight": 1.0}}, **FEW}, r"arms\.mad\.wheight.*weight"),
+        ({"per_task": {"vcr": {"target": "word"}}}, r"per_task\.vcr\.target"),
+        ({"per_fraction": {"10": {"trainin": {}}}}, r"per_fraction\.10\.trainin: .*nearest is training"),
+        ({"per_fraction": {"vcr-10": {"trainin": {}}}}, r"per_fraction\.vcr-10\.trainin: .*nearest is training"),
+        ({"per_fraction": {"vc-10": {}}}, r"per_fraction: vc-10 is neither a fraction in percent nor TASK-FRACTION"),
+        ({"per_fraction": {"101": {}}}, r"per_fraction: 101 is neither"),
+        ({"per_fraction": {"025": {}}}, r"per_fraction: 025 is neither"),
+        ({"per_fraction": {"-25": {}}}, r"per_fraction: -25 is neither"),
+        ({"active": ["madd"]}, r"no arm called 'madd'; the nearest is mad"),
+        ({"extra": {"some": {"arms": ["ts", "ts"]}}}, r"extra\.some\.arms: an arm stands twice"),
+        ({"seeds": {"mad": 0}}, r"seeds\.mad"),
+        ({"confidence": {"equal_to": "constant_weight"}}, r"constant_weight has no weights of its own"),
+        (
+            {"arms": {"mad": {"confidence": {"kind": "equal_mean", "equal_to": "plain"}}, "plain": {"weight": 0.0}}}
+            | FEW,
+            r"arms\.mad\.confidence\.equal_to: plain has no weights of its own",
+        ),
+        (
+            {"per_task": {"vqa": {"confidence": {"kind": "equal_mean"}}}},
+            r"arms\.\w+\.confidence\.equal_to: cw has no weights of its own",
+        ),
+        (
+            {"arms": {"mad": {"confidence": {"kind": "equal_mean"}}, "cw": {"teachers": {"clip_image": 0.0}}}} | FEW,
+            r"equal_to: cw has other teachers \(clip_text, language_model\)",
+        ),
+        ({"confidence": {"equal_to": "cww"}}, r"no arm called 'cww'; the nearest is cw"),
+        ({"teachers": {"clip_image": 0.0, "clip_text": 0.0, "language_model": 0.0}}, "at least one of clip_image"),
+        ({"fractions": [5]}, "5 percent, which split.mad.fractions lacks"),
+        ({"extra": {"some": {"arms": ["tss"]}}}, r"no arm called 'tss'; the nearest is ts"),
+        ({"extra": {"some": {"arms": ["ts"], "fractions": [5]}}}, "5 percent, which split.mad.fractions lacks"),
+        ({"extra": {"some": {"arms": ["ts"], "task": []}}}, r"extra\.some\.task: unknown key.*extra\.some\.tasks"),
+        ({"sweep": {"trial": 9}}, r"sweep: trial: there is no trial 9, only 1 to 8"),
+        ({"sweep": {"trial": 1}}, r"sweep.trial is 1, evaluate.mad.split test: tuning looks at dev only"),
+        ({"sweep": {"trial": 1, "arms": ["madd"]}}, r"no arm called 'madd'; the nearest is mad"),
+        (
+            {"sweep": {"trials": [{"learning_rate": 0.1, "embedding_rate": 2.0, "weight": w} for w in (1.0, 2.0)]}},
+            r"trials: 1 and 2 agree in learning rate and embedding rate",
+        ),
+        ({"sweep": {"on_dev": {"mad": "ts"}}}, r"sweep.on_dev.mad: mad_dev_tuned is expected, or mad itself, not ts"),
+        ({"sweep": {"on_dev": {"mad": "mad_dev_tuned"}}}, r"no arm called 'mad_dev_tuned'"),
+        (
+            {"arms": {"mad": {}, "mad_dev_tuned": {"target": "cls"}}, "active": ["mad"], "extra": {}}
+            | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
+            r"arms\.mad_dev_tuned: differs from mad in target, which no trial sets",
+        ),
+        (
+            {"arms": {"mad": {}, "mad_dev_tuned": {"dropout": 0.3}}, "active": ["mad"], "extra": {}}
+            | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
+            r"arms\.mad_dev_tuned: differs from mad in dropout, which no trial sets",
+        ),
+        ({"seeds": {"ts": 6}}, r"6 seeds at 10 percent, split.mad 5 subsets: raise split.mad.seeds"),
+    ],
+)
+def test_wrong_options_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"(?is){message}"):
+        mad(**changes)

@@ -1,0 +1,254 @@
+"""Regions: crops through a teacher, and feature files as UNITER distributes them."""
+
+from __future__ import annotations
+
+import io
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from open_clip.model import CLIP
+from PIL import Image
+
+from vldistill.errors import InputError
+from vldistill.models.region_files import (
+    FolderSource,
+    RegionFiles,
+    file_name,
+    open_source,
+    parse_npz,
+    read_regions,
+)
+from vldistill.models.region_folders import folder_of, identity
+from vldistill.models.regions import encode_regions, geometry, intersection_over_union, shares, tag_ids
+from vldistill.models.teacher import ImageTower, load_teacher, save_teacher
+
+PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+CONFIG = {
+    "embed_dim": 24,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 12, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> ImageTower:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("clip")
+    save_teacher(folder, CLIP(**CONFIG), CONFIG, PREPROCESS, None)
+    return load_teacher(folder).images
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def test_region_0_is_the_image_and_the_others_are_its_crops(tower: ImageTower) -> None:
+    image = picture(40, 40)
+    boxes = shares([[0, 0, 20, 20], [10, 20, 40, 40]], 40, 40)
+    found = encode_regions(tower, [(image, boxes), (picture(32, 32, 1), boxes[:0])], most=4, margin=0, batch=2)
+    assert found.features.shape == (2, 4, 32) and found.pooled is not None and found.pooled.shape == (2, 4, 24)
+    assert found.mask.tolist() == [[True, True, True, False], [True, False, False, False]]
+    pooled, patch = tower.encode_images([image, image.crop((0, 0, 20, 20))])
+    torch.testing.assert_close(found.pooled[0, :2], pooled, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.features[0, :2], patch.mean(dim=1), atol=1e-5, rtol=1e-4)
+    assert found.boxes[0, 2].tolist() == pytest.approx([0.25, 0.5, 1, 1, 0.75, 0.5, 0.375])
+    assert not found.features[1, 1:].any() and not found.boxes[1, 1:].any()
+
+
+def test_batch_size_changes_nothing_and_further_boxes_are_counted(tower: ImageTower) -> None:
+    images = [(picture(40, 30, seed), shares([[0, 0, 9, 9]] * seed, 40, 30)) for seed in range(4)]
+    one, many = (encode_regions(tower, images, most=3, batch=size) for size in (1, 50))
+    torch.testing.assert_close(one.features, many.features, atol=1e-5, rtol=1e-4)
+    assert many.left_out.tolist() == [0, 0, 0, 1]
+    assert many.batch(torch.tensor([0, 1]))["region_features"].shape[1] == 2
+
+
+def crops(tower: ImageTower, image: Image.Image, box: list[float], margin: float) -> torch.Tensor:
+    """What `encode_regions` makes of one box."""
+    boxes = shares([box], *image.size)
+    found = encode_regions(tower, [(image, boxes)], most=2, margin=margin)
+    return found.features[0, 1]
+
+
+def test_a_crop_is_a_square_with_a_margin_moved_into_the_image(tower: ImageTower) -> None:
+    image = picture(64, 48)
+    for box, margin, expected in (
+        ([16, 16, 24, 24], 0.5, (12, 12, 28, 28)),
+        ([16, 16, 24, 20], 0.0, (16, 14, 24, 22)),
+        ([0, 0, 8, 8], 0.5, (0, 0, 16, 16)),
+        ([56, 40, 64, 48], 1.0, (40, 24, 64, 48)),
+    ):
+        (_, patch) = tower.encode_images([image.crop(expected)])
+        torch.testing.assert_close(crops(tower, image, box, margin), patch[0].mean(dim=0), atol=1e-5, rtol=1e-4)
+
+
+def test_long_boxes_lose_nothing(tower: ImageTower) -> None:
+    white, ends = Image.new("RGB", (96, 32), "white"), Image.new("RGB", (96, 32), "white")
+    for left in (0, 64):
+        ends.paste((255, 0, 0), (left, 0, left + 32, 32))
+    _, cut = tower.encode_images([white, ends])
+    torch.testing.assert_close(cut[0], cut[1])
+    kept = [crops(tower, image, [0, 0, 96, 32], 0.25) for image in (white, ends)]
+    assert (kept[0] - kept[1]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("box", [[0.5, 0, 0.5, 1], [0, 0, 1.5, 1], [0, float("nan"), 1, 1]])
+def test_boxes_that_are_none_are_named(tower: ImageTower, box: list[float]) -> None:
+    boxes = np.asarray([box], np.float32)
+    with pytest.raises(InputError, match="record 1, field boxes"):
+        encode_regions(tower, [(picture(8, 8), boxes[:0]), (picture(8, 8), boxes)], most=3)
+
+
+def test_a_box_thinner_than_a_pixel_has_one(tower: ImageTower) -> None:
+    boxes = np.asarray([[0.999, 0.999, 1.0, 1.0]], np.float32)
+    assert encode_regions(tower, [(picture(20, 20), boxes)], most=2).features.isfinite().all()
+    with pytest.raises(InputError, match="no images to encode"):
+        encode_regions(tower, [], most=2)
+
+
+def test_tags_name_boxes_but_never_the_whole_image() -> None:
+    tags = tag_ids([["[1]", ""], ["[1]", "[2]", "[3]"]], 3, {"[1]": 7, "[2]": 8})
+    assert tags.tolist() == [[0, 7, 0], [0, 7, 8]]
+    with pytest.raises(InputError, match=r"record 0: no token for the tag '\[9\]'"):
+        tag_ids([["[9]"]], 3, {"[1]": 7})
+
+
+def test_overlap_is_intersection_over_union():
+    boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6], [1, 1, 1, 1]], np.float32)
+    assert intersection_over_union(boxes, boxes[0]).tolist() == pytest.approx([1, 1 / 7, 0, 0])
+    # every box of each row with the row's own one
+    pairs = intersection_over_union(np.stack([boxes[:2], boxes[1:3]]), boxes[[1, 2], None])
+    assert pairs.tolist() == [pytest.approx([1 / 7, 1]), pytest.approx([0, 1])]
+
+
+def npz(boxes: int = 14, width: int = 6, **changes) -> bytes:
+    rng = np.random.default_rng(boxes)
+    corner = rng.uniform(0, 0.5, (boxes, 2))
+    size = rng.uniform(0.1, 0.5, (boxes, 2))
+    arrays = {
+        "features": rng.normal(size=(boxes, width)).astype(np.float16),
+        "norm_bb": np.concatenate([corner, corner + size, size], axis=1).astype(np.float16),
+        "conf": np.linspace(0.9, 0.1, boxes).astype(np.float16),
+        "soft_labels": np.zeros((boxes, 3), np.float16),
+        **changes,
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: value for name, value in arrays.items() if value is not None})
+    return buffer.getvalue()
+
+
+def test_as_many_boxes_as_uniter_takes() -> None:
+    features, boxes = parse_npz(npz(), "a.npz", fewest=2)
+    assert len(features) == len(boxes) == int((np.linspace(0.9, 0.1, 14) > 0.2).sum()) and boxes.shape[1] == 4
+    assert len(parse_npz(npz(), "a.npz", threshold=0.8, fewest=10)[0]) == 10
+    assert len(parse_npz(npz(), "a.npz", fewest=1, most=5)[0]) == 5
+    assert len(parse_npz(npz(4), "a.npz")[0]) == 4
+
+
+def test_regions_of_files(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(npz(12))
+    (tmp_path / "b.npz").write_bytes(npz(3))
+    found = read_regions(open_source(tmp_path), ["a.npz", "b.npz"], threshold=0.0)
+    features, boxes = parse_npz(npz(3), "b.npz")
+    assert found.mask.sum(dim=1).tolist() == [13, 4] and found.pooled is None
+    torch.testing.assert_close(found.features[1, 0], torch.from_numpy(features).mean(dim=0))
+    torch.testing.assert_close(found.boxes[1, 1:4], torch.from_numpy(geometry(boxes)))
+    assert found.boxes[1, 0].tolist() == [0, 0, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a readable"),
+        (npz()[:300], "not a readable"),
+        (npz(conf=None), "field conf"),
+        (npz(norm_bb=np.zeros((14, 4))), r"field norm_bb: shape \(14, 4\) beside 14 boxes"),
+        (npz(conf=np.zeros(3)), "field conf"),
+        (npz(0), "no boxes"),
+    ],
+)
+def test_broken_files_are_named(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(InputError, match=message) as caught:
+        read_regions(FolderSource(tmp_path), ["a.npz"])
+    assert "a.npz" in str(caught.value)
+
+
+def test_widths_that_differ_and_files_that_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(npz(12))
+    (tmp_path / "b.npz").write_bytes(npz(12, width=7))
+    with pytest.raises(InputError, match=r"file b\.npz, field features: 7 wide, others 6"):
+        read_regions(FolderSource(tmp_path), ["a.npz", "b.npz"])
+    with pytest.raises(InputError, match=r"c\.npz: no region features"):
+        read_regions(FolderSource(tmp_path), ["c.npz"])
+    with pytest.raises(InputError, match="no such folder"):
+        open_source(tmp_path / "absent")
+
+
+def test_names_of_files() -> None:
+    assert file_name("{stem}.npz", "COCO_val2014_000000000042.jpg") == "coco_val2014_000000000042.npz"
+    assert file_name("flickr30k_{number:012d}.npz", "36979.jpg") == "flickr30k_000000036979.npz"
+    with pytest.raises(InputError, match=r"record plain\.jpg: the pattern"):
+        file_name("{number}.npz", "plain.jpg")
+
+
+def test_files_of_a_set_are_found_by_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLDISTILL_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"field VLDISTILL_REGIONS_FLICKR30K: no region features of flickr30k"):
+        folder_of("flickr30k")
+    folder = tmp_path / "flickr30k" / "regions"
+    folder.mkdir(parents=True)
+    (folder / "flickr30k_000000000007.npz").write_bytes(npz(12))
+    (folder / "other.npz").write_bytes(npz(3))
+    assert folder_of("flickr30k") == folder
+    before = identity(folder)
+    (folder / "names.json").write_text('{"8.jpg": "other.npz"}')
+    assert identity(folder) != before
+    assert RegionFiles(folder, "flickr30k").read(["7.jpg", "8.jpg"]).mask.sum(dim=1).tolist() == [11, 4]
+    monkeypatch.setenv("VLDISTILL_REGIONS_FLICKR30K", str(tmp_path))
+    assert folder_of("flickr30k") == tmp_path
+    (folder / "names.json").write_text("[]")
+    with pytest.raises(InputError, match=r"names\.json: not an object"):
+        RegionFiles(folder, "flickr30k")
+
+
+class FakeEnvironment:
+    """What `LmdbSource` uses of an LMDB; the package is no dependency of the project."""
+
+    values = {b"a.npz": npz(12)}
+
+    def begin(self) -> FakeEnvironment:
+        return self
+
+    def __enter__(self) -> FakeEnvironment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get(self, key: bytes) -> memoryview | None:
+        return memoryview(self.values[key]) if key in self.values else None
+
+
+def test_lmdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "lmdb", None)
+    with pytest.raises(InputError, match="pip install lmdb"):
+        open_source(tmp_path)
+    calls = []
+
+    def fake_open(path: str, **options: object) -> FakeEnvironment:
+        calls.append((path, options))
+        return FakeEnvironment()
+
+    monkeypatch.setitem(sys.modules, "lmdb", types.SimpleNamespace(open=fake_open, Error=RuntimeError))
+    source = open_source(tmp_path)
+    assert calls[0][0] == str(tmp_path) and calls[0][1]["readonly"] is True
+    assert read_regions(source, ["a.npz"], threshold=0.0).mask.sum() == 13
+    with pytest.raises(InputError, match=r"record b\.npz: no region features"):
+        source.read("b.npz")

@@ -1,0 +1,223 @@
+"""MAD's part of the page: what stands on it, what is written beside it, and what is left out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.evaluate.mad.results import results
+from tests.report.browser import EXECUTABLE, Browser
+from tests.report.mad import factory
+from vldistill import layout, report
+from vldistill.evaluate.mad.statistics import Draw
+from vldistill.evaluate.mad.summary import summarise
+from vldistill.evaluate.mad.tables import Results, read_results
+from vldistill.files import read_jsonl
+from vldistill.params import Params
+from vldistill.presets import render
+from vldistill.report.mad import difference_tables, gallery, names, score_tables
+from vldistill.report.mad.found import Found, metrics, read
+from vldistill.report.mad.part import SECTIONS
+
+TASKS = ("snli_ve", "vcr", "vqa")
+
+
+@pytest.fixture(scope="module")
+def html(both: Path) -> str:
+    return (layout.report(both) / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def found(both: Path, both_params: Params) -> Found:
+    made = read(both_params, both)
+    assert made is not None
+    return made
+
+
+def rows(both: Path, name: str) -> list[dict[str, str]]:
+    with (layout.report(both) / "tables" / f"mad_{name}.csv").open(encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_every_section_is_there_and_in_the_navigation(html: str) -> None:
+    for name, title in SECTIONS.items():
+        assert f'<section id="{name}">' in html
+        assert f'<a href="#{name}">{title}</a>' in html
+    assert "conditional on one world, one teacher and one pre-trained student" in html
+
+
+def test_n_stands_beside_every_number(both: Path) -> None:
+    for name in (*TASKS, "shift", "matched", "controls", "blind", "gain", "over_naive", "gap", "arms", "all"):
+        found = rows(both, name)
+        assert found, name
+        assert all(float(row["n"]) > 0 for row in found), name
+
+
+def test_a_shifted_number_stands_beside_the_original_wording_of_the_same_items(both: Path) -> None:
+    of_vcr = [row for row in rows(both, "shift") if row["task"] == "VCR"]
+    labels = {"baseline": "fine-tuning (baseline)", "nkd": "naive distillation", "mad": "MAD"}
+    assert {row["arm"] for row in of_vcr} == {*labels.values()}
+    for row in of_vcr:
+        arm = next(name for name, label in labels.items() if label == row["arm"])
+        cell = f"{arm}-f{row['training data'].removesuffix(' %')}"
+        rewritten, original = (_rules(both, cell, kind) for kind in ("", "_original"))
+        assert [one["id"] for one in rewritten] == [one["id"] for one in original]
+        # items of each of two seeds
+        assert float(row["n"]) == float(row["n unshifted"]) == len(rewritten) / 2
+        for column, items in (("shifted", rewritten), ("unshifted", original)):
+            assert float(row[column]) == pytest.approx(np.mean([one["scores"]["Q->A"] for one in items]), abs=1e-3)
+
+
+def _rules(root: Path, cell: str, kind: str) -> list[dict[str, Any]]:
+    """The per-item scores of both rules and both seeds: rewritten, or in the original wording."""
+    folder = layout.score_items_mad(root, "vcr")
+    files = [folder / f"{rule}{kind}" / f"{cell}-s{seed}.jsonl" for seed in range(2) for rule in ("singular", "plural")]
+    return [one for file in files for one in read_jsonl(file)]
+
+
+def test_every_control_has_a_verdict(both: Path) -> None:
+    found = rows(both, "controls")
+    assert {row["effect"] for row in found} <= {"shown", "not shown", "opposite"}
+    assert any(row["arm \u2212 control"] == "mad \u2212 shuffled_targets" for row in found)
+
+
+def test_bars_and_reported_numbers(both: Path, html: str) -> None:
+    verdicts = {row["verdict"].removesuffix(", extrapolated") for row in rows(both, "bars")}
+    assert verdicts <= {"met", "not met", "not measured"}
+    measured = [row for row in rows(both, "bars") if row["measured"]]
+    assert measured
+    for row in measured:
+        assert float(row["half-width"]) == pytest.approx((float(row["to"]) - float(row["from"])) / 2, abs=1e-4)
+    papers = rows(both, "papers")
+    assert [float(row["reported"]) for row in papers] == [80.32, 79.6]
+    assert {row["comparable"] for row in papers} == {"not comparable at this scale"}
+    assert (layout.report(both) / "tables" / "mad_papers.tex").is_file()
+
+
+def test_what_lies_beyond_the_matched_baselines_is_called_extrapolated(
+    both: Path, both_params: Params, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = [row for row in rows(both, "matched") if row["task"] == "SNLI-VE, 10 %"]
+    assert row["that is"] == "between its points", "the baseline on 25 % is above MAD on 10 %"
+    assert 'id="mad-extrapolated"' not in html
+    root = tmp_path / "few"
+    shutil.copytree(both, root)
+    monkeypatch.setattr(factory, "GROWTH", {10: 0.0})
+    files = factory.scores(2)
+    factory._items(root, "snli_ve", {key: items for key, items in files.items() if key[0] == "snli_ve"})
+    report.run(both_params, root)
+    (row,) = rows(root, "matched")
+    assert row["that is"] == "extrapolated"
+    (bar,) = [bar for bar in rows(root, "bars") if "above the line" in bar["asked"] and bar["measured"]]
+    assert bar["verdict"].endswith("met, extrapolated")
+    page = (layout.report(root) / "index.html").read_text(encoding="utf-8")
+    assert "may not hold (SNLI-VE, 10 %)" in page
+    assert "; extrapolated to MAD\u2019s" in page
+
+
+def test_metrics_hold_few_numbers_of_mad(both: Path, found: Found) -> None:
+    numbers = json.loads((layout.report(both) / "metrics.json").read_text())["mad"]
+    assert set(numbers) == {*TASKS, "bars"}
+    assert set(numbers["vcr"]) == {f"f{size}{end}" for size in (10, 25, 100) for end in ("", "_gain")}
+    gain = next(one for one in found.summary.differences if one.family == "gain" and one.place.task == "vcr")
+    assert numbers["vcr"]["f10_gain"] == pytest.approx(gain.value)
+    assert metrics(found) == numbers
+
+
+def test_the_gallery_shows_both_kinds_of_differences(both: Path, both_params: Params, found: Found) -> None:
+    shown = gallery.galleries(both_params, both, found)
+    assert len(shown) == 6
+    for title, examples in shown.items():
+        for example in examples:
+            mine, other = example.said[:2]
+            assert mine.right == title.split("%, ")[1].startswith("MAD right")
+            assert mine.right != other.right
+            weights = [box.weight for box in example.boxes]
+            assert example.region is not None
+            assert example.region.weight == max(weights)
+            content = [word for word in example.words if word.weight is not None]
+            assert [word.chosen for word in content].count(True) == 1
+            assert max(content, key=lambda word: word.weight or 0).chosen
+
+
+def test_a_difference_below_zero_is_called_opposite(found: Found) -> None:
+    worse = next(one for one in found.summary.differences if one.arm == "argmin_token" and one.other == "baseline")
+    assert difference_tables.verdict(worse, 0.95).text in ("not shown", "opposite")
+    assert difference_tables.verdict(worse, 0.0).text == "opposite"
+
+
+def test_without_a_task_mad_is_named_in_one_line(made: Path) -> None:
+    html = (layout.report(made) / "index.html").read_text(encoding="utf-8")
+    assert "MAD was not run" in html
+    assert 'id="mad"' not in html
+    assert "mad" not in json.loads((layout.report(made) / "metrics.json").read_text())
+    assert not list((layout.report(made) / "tables").glob("mad_*"))
+
+
+def test_the_statistics_are_those_of_the_evaluation(both: Path, both_params: Params, found: Found) -> None:
+    draw = Draw(both_params.evaluate.mad.resamples, both_params.evaluate.mad.level)
+    assert found.summary.bars == summarise(read_results(both, TASKS), TASKS, draw).bars
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed: apt-get install chromium")
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_opens_cleanly(both: Path, width: int) -> None:
+    with Browser() as browser:
+        page = layout.report(both) / "index.html"
+        browser.open(page, width=width)
+        assert browser.of("Runtime.exceptionThrown") == []
+        assert [entry["entry"]["text"] for entry in browser.of("Log.entryAdded")] == []
+        requests = {event["request"]["url"] for event in browser.of("Network.requestWillBeSent")}
+        assert {url for url in requests if not url.startswith("data:")} == {page.resolve().as_uri()}
+        assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
+
+
+def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params: Params) -> None:
+    rates = {"baseline": {"test": 0.5}, "nkd": {"test": 0.52}, "mad": {"test": 0.6}, "mad_dev_tuned": {"test": 0.65}}
+    on_dev = {"baseline": "baseline", "mad": "mad_dev_tuned"}
+    scores = results(rates, fractions=(10, 25))
+    scores = Results({key: items for key, items in scores._files.items() if key[2:4] != ("mad_dev_tuned", 25)})
+    made = summarise(scores, ["snli_ve"], Draw(200), on_dev)
+    table = score_tables.accuracy(made, "snli_ve", on_dev)
+    assert dict(table.columns)["on_dev"] == "tuned on dev\u2021"
+    shown = {(row["fraction"].text, row["arm"].text): row["on_dev"] for row in table.rows}
+    assert {place: cell.shown for place, cell in shown.items() if cell.number is None} == {
+        ("10 %", "fine-tuning (baseline)"): "the same",
+        ("25 %", "fine-tuning (baseline)"): "the same",
+        ("10 %", "naive distillation"): "\u2013",
+        ("25 %", "naive distillation"): "\u2013",
+        ("25 %", "MAD"): "not run",
+    }
+    tuned = next(one for one in made.means if one.arm == "mad_dev_tuned" and one.place.subset == "test")
+    assert shown["10 %", "MAD"].number == tuned.value
+    assert any("\u2021: settings chosen by accuracy on the whole dev set" in note for note in table.notes)
+    assert names.arm("mad_dev_tuned") == "MAD, tuned on dev\u2021"
+    gains = difference_tables.gains(made, "on_dev", "title", 0.95)
+    assert {row["arm"].text for row in gains.rows} == {"MAD, tuned on dev\u2021"}
+    assert all("\u2021" not in note for note in score_tables.accuracy(found.summary, "snli_ve", {}).notes)
+
+
+def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Params) -> None:
+    root = tmp_path / "tuned"
+    shutil.copytree(both, root)
+    params = both_params.model_copy(deep=True)
+    tree = params.model_dump(mode="json")
+    tree["distill"]["mad"]["sweep"]["on_dev"] = {arm: arm for arm in ("baseline", "nkd", "mad")}
+    params = Params.model_validate(tree)
+    (root / layout.PARAMS).write_text(render(params), encoding="utf-8")
+    report.run(params, root)
+    html = (layout.report(root) / "index.html").read_text(encoding="utf-8")
+    assert "tuned on dev\u2021" in html
+    # VQA was not tuned: it has no such column
+    assert html.count(">the same<") == 2 * 3 * 3
+    assert "VQA: not in the sweep." in html
+    tree["distill"]["mad"]["sweep"]["on_dev"] = dict.fromkeys(("baseline", "nkd", "mad"), "")
+    report.run(Params.model_validate(tree), root)
+    assert "tuned on dev" not in (layout.report(root) / "index.html").read_text(encoding="utf-8")

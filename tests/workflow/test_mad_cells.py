@@ -1,0 +1,72 @@
+"""Cells of MAD are found by content: whoever asks for one more gets that one, by whichever front end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vldistill.evaluate.mad.data import TEACHER
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+pytestmark = pytest.mark.slow
+TASKS = ("snli_ve", "vcr", "vqa")
+# the reference beside them is fitted on the training subset that nothing was trained on before
+NEW = {
+    "distill_mad": {(task, "mad-f50-s1") for task in TASKS},
+    "evaluate_mad_predict": {(task, f"{name}-f50-s1") for task in TASKS for name in ("mad", TEACHER)},
+}
+
+
+def folders(project: Project, stage: str) -> dict[Path, int]:
+    """Finished run folders of a stage, with the time at which they were finished."""
+    return {path.parent: path.stat().st_mtime_ns for path in project.root.glob(f"scratch/{stage}/*/result.json")}
+
+
+def cells(made: set[Path]) -> set[tuple[str, str]]:
+    """Task and cell of run folders."""
+    keys = [json.loads((folder / "key.json").read_text(encoding="utf-8")) for folder in made]
+    results = [json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in made]
+    return {
+        (key["task"], result["cell"]) if "task" in key else (key["job"]["cell"]["task"], name_of(key["job"]["cell"]))
+        for key, result in zip(keys, results, strict=True)
+    }
+
+
+def name_of(cell: dict[str, object]) -> str:
+    return f"{cell['arm']}-f{cell['fraction']}-s{cell['seed']}"
+
+
+@pytest.mark.parametrize("front_end", ["snakemake", "repro", "temp"])
+def test_one_more_seed_of_one_arm_runs_its_new_cells_and_no_other(project: Project, front_end: str) -> None:
+    before = {stage: folders(project, stage) for stage in NEW}
+    if front_end == "temp":
+        project.run("dvc", "exp", "run", "--temp", "--name", "seed", "-S", "+distill.mad.seeds.mad=2")
+    else:
+        project.edit("distill.mad.seeds", {"mad": 2})
+        plan = project.vldistill("plan")
+        assert "MAD: reused: 35 of 38 cells stand finished" in plan
+        assert "3 are new" in plan
+        project.run(*(("snakemake", "all") if front_end == "snakemake" else ("dvc", "repro")))
+    for stage, new in NEW.items():
+        after = folders(project, stage)
+        assert before[stage].items() <= after.items(), stage
+        assert len(after) == len(before[stage]) + len(new), stage
+        assert cells(set(after) - set(before[stage])) == new
+    assert project.status() == {}
+    assert project.planned_rules() == set()
+
+
+def test_a_task_is_a_target_of_its_own(project: Project) -> None:
+    text = project.run("snakemake", "vcr", "--dry-run", "--forceall", "--quiet", "rules")
+    assert "distill_mad_cells" in text
+    assert "distill_vlkd" not in text
+    project.edit("distill.mad.per_task.vcr.training.batch_size", 4)
+    for task, due in (("vcr", True), ("snli_ve", False)):
+        before = folders(project, "distill_mad")
+        project.run("snakemake", task)
+        assert bool(set(folders(project, "distill_mad")) - set(before)) == due
