@@ -92,7 +92,7 @@ ON_DEV = "_dev_tuned"
 NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
 ALONE: dict[str, Any] = {"weight": 0.0, "training": {"learning_rate": 0.00025}}
 ARMS: dict[str, dict[str, Any]] = {
-    # docs/tuning.md tells where the rates come from, and why the baseline's are not the sweep's; MAD's stand in `training`
+    # docs/tuning.md tells where the rates come from, and why the baseline's are not the sweep's choice
     "baseline": ALONE,
     "nkd": {**NAIVE, "training": {"learning_rate": 0.001}},
     "mad": {},
