@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,13 @@ UNWRITABLE = {
     errno.EEXIST,
     errno.EIO,
 }
+TEMPORARY = re.compile(r"\..+\.(\d+)\.(tmp|new|old|old\.tmp)")
+
+
+def writer_of(path: Path) -> int | None:
+    """Number of the process that fills the file or folder of this temporary name; None for a name that is final."""
+    found = TEMPORARY.fullmatch(path.name)
+    return int(found[1]) if found else None
 
 
 def sync_to_disk(path: Path) -> None:

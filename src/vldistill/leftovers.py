@@ -1,27 +1,27 @@
-"""What can be removed: run folders that nothing finds any more, and temporary files of killed processes."""
+"""What can be removed: run folders that nothing finds any more, and what killed processes left."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 from vldistill import code_version, layout
 from vldistill.errors import InputError
-from vldistill.files import read_json
+from vldistill.files import read_json, writer_of
 from vldistill.params import Params
 from vldistill.runs import KEY, LOCK, RESULT, identity, process_start, read_owner
 
 CELLS = ("distill", "distill_mad", "evaluate_predict", "evaluate_mad_predict")
 """Stages of whose run folders there are many, of whatever experiments."""
-TEMPORARY = re.compile(r"\..+\.(\d+)\.(tmp|new|old)")
+CHECKPOINTS = "checkpoints"
+"""As `training.checkpoint.FOLDER`, which cannot be had without torch."""
 
 
 def find(params: Params, root: str | Path, *, unfinished: bool = False, others: bool = False) -> list[Path]:
     """Everything that can go, sorted.
 
     Run folders of another code version than the present one go: their key is never asked for again. A folder that a
-    process works in stays in any case.
+    process works in stays in any case. Checkpoints of finished ones go: a kill kept the owner from it.
 
     Args:
         params: the present experiment.
@@ -34,6 +34,7 @@ def find(params: Params, root: str | Path, *, unfinished: bool = False, others: 
     own = _of_experiment(params, root) if others else None
     runs = [folder for stage in code_version.SOURCES for folder in sorted((scratch / stage).glob("*/"))]
     gone = [folder for folder in runs if not _in_use(folder) and _useless(folder, root, unfinished, own)]
+    gone += [folder / CHECKPOINTS for folder in sorted({*runs} - {*gone}) if _is_spent(folder)]
     inside = set(gone)
     places = [path for path in (root / "results", scratch) if path.is_dir()]
     strays = [path for place in places for path in sorted(place.rglob(".*")) if _is_stray(path)]
@@ -50,6 +51,10 @@ def _useless(folder: Path, root: Path, unfinished: bool, own: set[Path] | None) 
     if unfinished and not (folder / RESULT).is_file():
         return True
     return own is not None and stage in CELLS and folder not in own
+
+
+def _is_spent(folder: Path) -> bool:
+    return (folder / RESULT).is_file() and (folder / CHECKPOINTS).is_dir() and not _in_use(folder)
 
 
 def _of_experiment(params: Params, root: Path) -> set[Path]:
@@ -111,8 +116,8 @@ def _alive(pid: int, started: str | None = None) -> bool:
 
 
 def _is_stray(path: Path) -> bool:
-    found = TEMPORARY.fullmatch(path.name)
-    return found is not None and not _alive(int(found[1]))
+    writer = writer_of(path)
+    return writer is not None and not _alive(writer)
 
 
 def size(path: Path) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -28,7 +29,7 @@ from filelock import FileLock
 
 from vldistill import layout
 from vldistill.errors import VldistillError
-from vldistill.files import read_json, sha256_json, write_json
+from vldistill.files import read_json, sha256_json, write_json, writer_of
 
 RESULT = "result.json"
 KEY = "key.json"
@@ -86,6 +87,8 @@ def claim(
 ) -> Iterator[RunFolder]:
     """Own the run folder of `key` for the duration of the block, or get the finished result of another process.
 
+    What killed owners left half-written is gone by then.
+
     Args:
         stage: first level below the scratch folder.
         key: everything the result depends on, as JSON; kept in `key.json` for people.
@@ -111,16 +114,26 @@ def claim(
             f"cannot make the run folder {found.path}: {error.strerror}. Free space, check permissions, "
             "or point VLDISTILL_SCRATCH elsewhere"
         ) from error
-    write_json(found.path / KEY, key)
     lock = _Lock(found.path, patience)
     if not lock.acquire():
         yield look_up(stage, key, root)
         return
     try:
+        _clear(found.path)
+        write_json(found.path / KEY, key)
         # the owner before us may have finished between our look and our lock
         yield look_up(stage, key, root)
     finally:
         lock.release()
+
+
+def _clear(folder: Path) -> None:
+    # whether their writers live need not be asked: only the lock's owner writes here, and it has not begun
+    for path in [path for path in folder.rglob(".*") if writer_of(path) is not None]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @dataclass

@@ -86,6 +86,38 @@ def test_killed_owner_is_replaced_at_once(tmp_path: Path) -> None:
     first.wait()
 
 
+def test_what_a_killed_owner_left_half_written_is_gone(tmp_path: Path) -> None:
+    folder = folder_of("distill", KEY, tmp_path)
+    # also under numbers of processes that live: a number is soon given to another one
+    halves = [
+        folder / f".metrics.jsonl.{os.getpid()}.tmp",
+        folder / ".model.999999.tmp/student/.config.json.999999.tmp",
+        folder / "shards/.0.npy.999999.tmp",
+        folder / "checkpoints/.step-00000009.999999.old.tmp/state.json",
+    ]
+    kept = [folder / "metrics.jsonl", folder / "checkpoints/step-00000010/state.json", folder / "model/.keep.tmp"]
+    for path in (*halves, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    with claim("distill", KEY, tmp_path) as run:
+        run.finish({})
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    assert files == {*kept, folder / "key.json", folder / "result.json", folder / ".guard"}
+    assert not list(folder.rglob("*999999*"))
+
+
+def test_one_that_waits_leaves_alone_what_the_owner_writes(tmp_path: Path) -> None:
+    with claim("distill", KEY, tmp_path) as run:
+        half = run.path / f".metrics.jsonl.{os.getpid()}.tmp"
+        half.write_text("{")
+        second = start(tmp_path, "second")
+        assert second.stderr is not None and "waiting for" in second.stderr.readline()
+        assert half.exists()
+        half.unlink()
+        run.finish({"by": "first"})
+    assert line(second) == "adopted first" and second.wait(30) == 0
+
+
 def test_many_runners_work_one_at_a_time_whoever_is_killed(tmp_path: Path) -> None:
     runners = [start(tmp_path, str(number), 0.4) for number in range(5)]
     owners = [runner for runner in runners if line(runner) == "owns" and runner.kill() is None][:1]

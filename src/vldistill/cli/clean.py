@@ -16,7 +16,7 @@ from vldistill.params import load
 @click.option("--unfinished", is_flag=True, help="Also run folders that are not finished (they would be resumed).")
 @click.option("--others", is_flag=True, help="Also cells and predictions of other experiments than the present one.")
 def command(yes: bool, unfinished: bool, others: bool) -> None:
-    """Remove run folders of other versions of the code, and temporary files of killed processes.
+    """Remove run folders of other versions of the code, and what killed processes left: halves, spent checkpoints.
 
     Run folders that a process works in are never touched. results/ stays; what is removed can be made again, at the
     cost of its computation: with --others, other branches and queued experiments may have use for it.

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.contents import contents, differences
 from tests.distill.mad.project import TRAINING, cell, write_params
 from vldistill import artifact, layout
 from vldistill.cells import mad_cells
@@ -30,14 +31,6 @@ from vldistill.training import Stopped
 
 SCRIPT = "tests.distill.mad.project"
 PROJECT = Path(__file__).parents[3]
-
-
-def weights(run: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name not in ("result.json", ".guard")
-    }
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -107,12 +100,13 @@ def test_holdout_is_kept_from_training_and_scored(root: Path) -> None:
 def test_stopped_and_resumed_ends_bit_equal(root: Path, task: Any) -> None:
     params = write_params(root)
     straight = run_mad_cell(params, root, cell("nkd_trainable", task)).path
-    expected = weights(straight)
+    expected = contents(straight)
     shutil.rmtree(straight)
     with pytest.raises(Stopped) as stopped:
         run_mad_cell(params, root, cell("nkd_trainable", task), deadline=0.0)
     assert stopped.value.code == 75 and not look_up(params, root, cell("nkd_trainable", task)).done
-    assert weights(run_mad_cell(params, root, cell("nkd_trainable", task)).path) == expected
+    resumed = run_mad_cell(params, root, cell("nkd_trainable", task)).path
+    assert not differences(contents(resumed), expected)
 
 
 @pytest.mark.slow
@@ -122,7 +116,7 @@ def test_killed_at_random_moments_ends_bit_equal(root: Path) -> None:
     own = look_up(params, root, cell()).path
     began = time.monotonic()
     assert script(root).wait(timeout=300) == 0
-    length, straight = time.monotonic() - began, weights(own)
+    length, straight = time.monotonic() - began, contents(own)
     shutil.rmtree(own)
     rng, hits = random.Random(1), 0
     for _ in range(4):
@@ -133,7 +127,20 @@ def test_killed_at_random_moments_ends_bit_equal(root: Path) -> None:
         process.wait()
     assert script(root).wait(timeout=300) == 0
     assert hits >= 2, "the kills came too late to test anything"
-    assert weights(own) == straight
+    assert not differences(contents(own), straight)
+
+
+@pytest.mark.slow
+def test_killed_before_any_rename_ends_with_the_same_files(root: Path) -> None:
+    short = {**TRAINING, "steps": 4, "checkpoint_every": 2, "log_every": 2, "keep": 1}
+    write_params(root, training=short, head={"folds": 2, "steps": 1})
+    script = [sys.executable, "-m", "tests.distill.mad.kills", str(root)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(script, cwd=PROJECT, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    kills = [json.loads(line) for line in found.stdout.splitlines()]
+    left = {name for kill in kills for name in kill["left"]}
+    assert left >= {".lock.json", ".key.json", ".metrics.jsonl", ".step-00000002", ".model", ".result.json"}
+    assert not [kill for kill in kills if kill["differences"]]
 
 
 @pytest.mark.slow
