@@ -35,7 +35,7 @@ rule pretrain_model:
 
 rule pretrain_student:
     input:
-        teacher="results/pretrain/clip/manifest.json",
+        features="results/features/clip/vg/manifest.json",
         data=expand("results/download/{dataset}/manifest.json", dataset=TEXT_SETS),
         code=sources("pretrain_student"),
     output:

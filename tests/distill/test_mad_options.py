@@ -66,7 +66,7 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 18 * 3 + 3 * 2 * 2 * 3 + 2 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 16 * 3 + 3 * 2 * 2 * 3 + 2 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
@@ -173,9 +173,25 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
             r"arms\.mad_dev_tuned: differs from mad in dropout, which no trial sets",
         ),
+        (
+            {"extra": {"some": {"arms": ["mad_gap25"]}}},
+            r"extra\.some\.arms: mad_gap25 learns with student_gap25.*pretrain\.student\.gaps \[0, 50\]: "
+            r"take mad_gap25 out of distill\.mad\.extra\.some\.arms, or put 25 into pretrain\.student\.gaps",
+        ),
+        ({"student": "student_gap25"}, r"distill\.mad\.active: baseline learns with student_gap25"),
         ({"seeds": {"ts": 6}}, r"6 seeds at 10 percent, split.mad 5 subsets: raise split.mad.seeds"),
     ],
 )
 def test_wrong_options_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"(?is){message}"):
         mad(**changes)
+
+
+def test_a_published_student_has_no_gap_to_be_asked_for() -> None:
+    tree: dict[str, Any] = {"pretrain": {"student": {"source": "vilt"}}}
+    with pytest.raises(
+        InputError, match=r"source vilt.*: take baseline_gap0 out of distill\.mad\.extra\.parts\.arms"
+    ) as told:
+        parse(tree)
+    assert "into pretrain.student.gaps" not in str(told.value)
+    assert parse({**tree, "distill": {"mad": {"extra": {}, "sweep": {"on_dev": {}}}}})

@@ -70,6 +70,14 @@ def test_every_problem_is_listed():
     assert "compute.threads" in str(caught.value) and "compute.device" in str(caught.value)
 
 
+def test_a_student_that_is_trained_here_needs_the_regions_of_its_phrases():
+    tree = {"features": {"kinds": {"vg": ["region_pooled"]}}}
+    with pytest.raises(InputError, match=r"features\.kinds\.vg lacks `region`.*pretrain\.student\.source"):
+        parse(tree)
+    published = {"pretrain": {"student": {"source": "vilt"}}, "distill": {"mad": {"extra": {}}}}
+    assert parse({**tree, **published}).features.kinds == tree["features"]["kinds"]
+
+
 def test_missing_and_undecodable_files(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load(tmp_path / "params.yaml")

@@ -59,6 +59,17 @@ def test_command_shows_without_writing(project):
     assert "equals the preset mini" in CliRunner().invoke(command, []).output
 
 
+@pytest.mark.parametrize(("name", "more"), [("smoke", {25}), ("mini", set()), ("mini-full", {25})])
+def test_every_student_that_is_made_is_learnt_with(name: str, more: set[int]) -> None:
+    params = presets.params_of(ROOT, name)
+    mad, gaps = params.distill.mad, {0, 50} | more
+    assert set(params.pretrain.student.gaps) == gaps
+    students = {mad.options_of(cell.arm, cell.task, cell.fraction).student for cell in mad_cells(params)}
+    assert students == {"student", *(f"student_gap{gap}" for gap in gaps)}
+    arms = {cell.arm for cell in mad_cells(params)}
+    assert set(mad.arms) - arms == (set() if more else {"baseline_gap25", "mad_gap25"})
+
+
 def test_the_paper_preset_trains_every_part_and_control_on_every_fraction() -> None:
     params = presets.params_of(ROOT, "paper")
     mad, cells = params.distill.mad, mad_cells(params)

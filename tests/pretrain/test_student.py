@@ -13,16 +13,30 @@ import torch
 from open_clip.model import CLIP
 from PIL import Image
 
+from vldistill import artifact, features, layout
+from vldistill.errors import InputError
+from vldistill.features.store import open_store
 from vldistill.models.regions import Regions, geometry, tag_ids
 from vldistill.models.student import SingleStream, load_student, object_tag
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import save_teacher
+from vldistill.params import Params
 from vldistill.params.compute import Compute
 from vldistill.params.student import Student as Settings
-from vldistill.pretrain.student import Phrases, collect, cut, ground, make, region_of, shape_of, standardise
+from vldistill.pretrain.student import (
+    Phrases,
+    collect,
+    cut,
+    ground,
+    make,
+    region_of,
+    shape_of,
+    standardise,
+    stored_regions,
+)
 from vldistill.pretrain.student_negatives import Negatives
 from vldistill.pretrain.student_task import NO_TARGET, Corpus, Grounding, GroundingTask, matching_loss
-from vldistill.records import PhraseRecord, RegionsRecord, write_records, write_regions
+from vldistill.records import PhraseRecord, RegionsRecord, read_regions, write_records, write_regions
 from vldistill.training import Run
 
 COLORS, SHAPES = ("red", "green", "blue", "pink"), ("circle", "square", "star")
@@ -143,17 +157,37 @@ def test_words_that_no_phrase_has_are_never_predicted_and_answers_start_as_text(
     assert logits[0, student.tokenizer.word_id("crimson")] == float("-inf") and logits[0].isfinite().any()
 
 
+def _task_tables(task: GroundingTask) -> dict[str, torch.Tensor]:
+    corpus = task._corpus
+    return {
+        "region_features": corpus.regions.features,
+        "region_boxes": corpus.regions.boxes,
+        "region_tags": corpus.tags,
+    }
+
+
 def test_the_first_steps_show_the_phrases_region_only() -> None:
     task, phrases, _ = task_of(focus=0.0, focus_first=0.5, matched=1.0)
     for step, focused in ((0, True), (2, True), (3, False)):
         indices = task.sampler.batch(step)
         batch = task.collate(indices, np.random.default_rng(0))
-        seen = batch["region_mask"][:8]
-        if focused:
-            regions = phrases.pairs[indices % task.sampler.size][:, 2]
-            assert seen.sum(dim=1).tolist() == [1] * 8 and seen.int().argmax(dim=1).tolist() == regions.tolist()
-        else:
-            assert seen.all()
+        _, image, region = phrases.pairs[indices % task.sampler.size].T
+        whole = {name: batch[name][:8] for name in ("region_features", "region_boxes", "region_tags")}
+        assert batch["region_mask"].all() and batch["region_mask"].shape[1] == (1 if focused else 3)
+        for name, values in _task_tables(task).items():
+            expected = values[image, region][:, None] if focused else values[image]
+            assert torch.equal(whole[name], expected), name
+    mixed = task._corpus.batch(*torch.tensor(phrases.pairs[:2]).T, torch.tensor([True, False]))
+    assert mixed["region_mask"].sum(dim=1).tolist() == [1, 3] and mixed["region_mask"][0, phrases.pairs[0, 2]]
+
+
+def test_a_region_alone_is_as_one_among_hidden_ones() -> None:
+    task, phrases, student = task_of()
+    phrase, image, region = torch.tensor(phrases.pairs[:6]).T
+    alone = task._corpus.batch(phrase, image, region, torch.ones(6, dtype=torch.bool))
+    among = task._corpus.batch(*(each.repeat(2) for each in (phrase, image, region)), torch.arange(12) < 6)
+    assert (alone["region_mask"].shape[1], among["region_mask"].shape[1]) == (1, 3)
+    torch.testing.assert_close(student(alone).cls, student(among).cls[:6])
 
 
 def test_matching_loss_is_smallest_for_high_phrases_and_low_negatives() -> None:
@@ -198,7 +232,9 @@ def picture(rng: random.Random) -> bytes:
     return buffer.getvalue()
 
 
-def test_made_from_records_and_a_teacher_again_with_the_same_bits(tmp_path: Path) -> None:
+@pytest.fixture
+def seen(tmp_path: Path) -> tuple[Path, Path]:
+    """Ten images with two phrases each, one of them not readable: the download artifact and the features."""
     rng = random.Random(0)
     config = {
         "embed_dim": 16,
@@ -207,26 +243,38 @@ def test_made_from_records_and_a_teacher_again_with_the_same_bits(tmp_path: Path
     }
     torch.manual_seed(0)
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
-    save_teacher(tmp_path / "clip", CLIP(**config), config, preprocess, None)
-    data = tmp_path / "vg"
-    data.mkdir()
-    with zipfile.ZipFile(data / "images.zip", "w") as archive:
-        for number in range(10):
-            archive.writestr(f"{number}.png", picture(rng))
-    boxes = [[0.0, 0.0, 16.0, 16.0], [16.0, 0.0, 32.0, 16.0]]
-    write_regions(data, [RegionsRecord(f"{number}.png", 32, 16, boxes, ["", ""]) for number in range(10)])
-    write_records(
-        data,
-        [
-            PhraseRecord(f"{number}-{at}", f"{number}.png", f"[{at}] a {rng.choice(COLORS)} half", boxes[at], "train")
-            for number in range(10)
-            for at in range(2)
-        ],
+    artifact.publish(
+        layout.pretrain(tmp_path, "clip"), lambda to: save_teacher(to, CLIP(**config), config, preprocess, None)
     )
+
+    def build(data: Path) -> None:
+        with zipfile.ZipFile(data / "images.zip", "w") as archive:
+            for number in range(10):
+                archive.writestr(f"{number}.png", b"broken" if number == 3 else picture(rng))
+        boxes = [[0.0, 0.0, 16.0, 16.0], [16.0, 0.0, 32.0, 16.0]]
+        write_regions(data, [RegionsRecord(f"{number}.png", 32, 16, boxes, ["", ""]) for number in range(10)])
+        write_records(
+            data,
+            [
+                PhraseRecord(
+                    f"{number}-{at}", f"{number}.png", f"[{at}] a {rng.choice(COLORS)} half", boxes[at], "train"
+                )
+                for number in range(10)
+                for at in range(2)
+            ],
+        )
+
+    data = artifact.publish(layout.download(tmp_path, "vg"), build)
+    params = Params.model_validate({"features": {"max_invalid": 0.2}})
+    return data, features.run(params, tmp_path, "clip", "vg")
+
+
+def test_made_from_records_and_features_again_with_the_same_bits(tmp_path: Path, seen: tuple[Path, Path]) -> None:
     for name in ("one", "two"):
         run = Run(tmp_path / f"run-{name}", "student", 0, COMPUTE)
-        figures = make(settings(), data, tmp_path / "clip", tmp_path / name, run, withheld=["pink"])
+        figures = make(settings(), *seen, tmp_path / name, run, withheld=["pink"])
     assert figures["phrases"] > 0 and figures["hard_negatives"] > 0
+    assert figures["left_out"] == 2, "the phrases of the image that cannot be read"
     for file in ("config.json", "model.safetensors", "tokenizer.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     student = load_student(tmp_path / "one")
@@ -234,3 +282,14 @@ def test_made_from_records_and_a_teacher_again_with_the_same_bits(tmp_path: Path
     plain, regions, *met_later = student.embeddings.token_type_embeddings.weight
     assert len(met_later) == 2 and all(torch.equal(one, plain) for one in met_later)
     assert not torch.equal(regions, plain)
+
+
+def test_the_regions_are_those_of_the_store(seen: tuple[Path, Path]) -> None:
+    store, boxes = open_store(seen[1]), read_regions(seen[0])
+    keys = ["4.png", "1.png"]
+    found = stored_regions(store, {key: boxes[key] for key in keys})
+    assert np.array_equal(found.features, store.get("region", keys))
+    assert found.mask.tolist() == [[True, True, True, False, False, False]] * 2
+    assert found.boxes[1, 2].tolist() == [0.5, 0, 1, 1, 0.5, 1, 0.5] and not found.boxes[:, 3:].any()
+    with pytest.raises(InputError, match=r"3\.png.*not readable"):
+        stored_regions(store, boxes)

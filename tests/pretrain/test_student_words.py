@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,8 @@ from vldistill.world.concepts import WORDS, plural
 from vldistill.world.groups import draw_groups
 from vldistill.world.official_mad import write_vg
 from vldistill.world.scenes import World
+
+GAPLESS: dict[str, Any] = {"extra": {"parts": {"arms": []}}}
 
 
 def question(identity: str, text: str, split: str) -> QuestionRecord:
@@ -113,13 +116,34 @@ def test_recipes_differ_in_what_is_withheld_and_absent_tasks_are_left_out(tmp_pa
         artifact.publish_absent(layout.download(tmp_path, name), "not here")
     artifact.publish(layout.download(tmp_path, "vcr"), lambda folder: write_records(folder, []) and None)
     recipes = {name: recipe_of(Params(), tmp_path, name) for name in STUDENTS}
-    assert {name: recipe.options["withheld"] for name, recipe in recipes.items()} == STUDENTS
-    assert {recipe.inputs for recipe in recipes.values()} == {("vg", "vcr")}
-    assert {recipe.models for recipe in recipes.values()} == {("clip",)}
+    assert "pretrain.student.gaps" in str(recipes.pop("student_gap25").absent)
+    assert {name: recipe.options["withheld"] for name, recipe in recipes.items()} == {
+        "student": 100,
+        "student_gap0": 0,
+        "student_gap50": 50,
+    }
+    read = {"features": layout.features(tmp_path, "clip", "vg")}
+    read |= {name: layout.download(tmp_path, name) for name in ("vg", "vcr")}
+    assert all(recipe.inputs == read for recipe in recipes.values())
+
+
+def test_another_gap_is_made_besides_the_students_that_are_there(tmp_path: Path) -> None:
+    for name in TASK_SETS:
+        artifact.publish_absent(layout.download(tmp_path, name), "not here")
+    few, more = (
+        {name: recipe_of(Params.model_validate(tree), tmp_path, name) for name in STUDENTS}
+        for tree in ({"pretrain": {"student": {"gaps": gaps}}, "distill": {"mad": GAPLESS}} for gaps in ([], [25]))
+    )
+    assert few["student"].options == more["student"].options and not few["student"].absent
+    assert more["student_gap25"].options["withheld"] == 25
+    assert [name for name in STUDENTS if few[name].absent] == ["student_gap0", "student_gap25", "student_gap50"]
+    folder = pretrain.run(Params(), tmp_path, "student_gap25")
+    assert artifact.absence(folder) == few["student_gap25"].absent
 
 
 def test_a_published_student_has_no_chosen_gap(tmp_path: Path) -> None:
-    params = Params.model_validate({"pretrain": {"student": {"source": "vilt", "published": "nobody/none"}}})
+    student = {"source": "vilt", "published": "nobody/none"}
+    params = Params.model_validate({"pretrain": {"student": student}, "distill": {"mad": GAPLESS}})
     folder = pretrain.run(params, tmp_path, "student_gap25")
     assert "cannot be kept from" in str(artifact.absence(folder))
     with pytest.raises(InputError, match="ViLT does not load"):

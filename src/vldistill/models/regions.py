@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vldistill.errors import InputError
 from vldistill.models.teacher import ImageTower
+from vldistill.records import RegionsRecord
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 SLACK = 0.01  # of a pixel: a box on a pixel's edge must not take in the next pixel by rounding
@@ -96,6 +97,24 @@ def encode_regions(
         pooled=_padded(torch.cat(pooled), counts, most),
         left_out=torch.tensor(left_out),
     )
+
+
+def region_boxes(images: Sequence[RegionsRecord], most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The regions that `encode_regions` takes of N images.
+
+    Args:
+        images: their boxes.
+        most: R.
+
+    Returns:
+        Boxes [N, R, 4] as shares of the image, which of them there are [N, R], and the number [N] of boxes beyond R.
+    """
+    boxes, counts = torch.zeros(len(images), most, 4), torch.zeros(len(images), dtype=torch.long)
+    for row, image in enumerate(images):
+        own = np.concatenate([np.asarray([WHOLE], np.float32), shares(image.boxes, image.width, image.height)])
+        boxes[row, : len(own)] = torch.from_numpy(own[:most])
+        counts[row] = len(own)
+    return boxes, torch.arange(most) < counts[:, None], (counts - most).clamp(min=0)
 
 
 def shares(boxes: Sequence[Sequence[float]], width: float, height: float) -> np.ndarray:

@@ -121,7 +121,9 @@ ACTIVE = list(ARMS)[:3]
 MATCHED = ["stopped_25", "stopped_50", "smoothed"]
 """The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
 DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
-PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED)]
+UNASKED = ["baseline_gap25", "mad_gap25"]
+"""Arms that are run only where their student is made: `pretrain.student.gaps` leaves it out."""
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED, *UNASKED)]
 PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
     "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
@@ -304,9 +306,16 @@ class Mad(MadOptions):
     @property
     def grids(self) -> list[Grid]:
         """All that is run: the active arms' grid and the extra ones; of a trial, the sweep's grid alone."""
+        return list(self.named_grids.values())
+
+    @property
+    def named_grids(self) -> dict[str, Grid]:
+        """`grids`, by the key that lists the arms of each."""
         if self.sweep.trial:
-            return [Grid(arms=self.sweep.arms, tasks=self.sweep.tasks, fractions=self.sweep.fractions)]
-        return [Grid(arms=self.active, tasks=self.tasks, fractions=self.fractions), *self.extra.values()]
+            own = Grid(arms=self.sweep.arms, tasks=self.sweep.tasks, fractions=self.sweep.fractions)
+            return {"sweep.arms": own}
+        more = {f"extra.{name}.arms": grid for name, grid in self.extra.items()}
+        return {"active": Grid(arms=self.active, tasks=self.tasks, fractions=self.fractions), **more}
 
     def seeds_of(self, arm: str, fraction: int) -> int:
         """Number of seeds of `arm` at a fraction in percent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -49,6 +50,33 @@ class Params(Section):
                         f"distill.mad has {most} seeds at {fraction} percent, split.mad {made.seeds_of(fraction)} "
                         "subsets: raise split.mad.seeds or split.mad.fraction_seeds"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _students_are_made(self) -> Self:
+        mad, student = self.distill.mad, self.pretrain.student
+        made = {"student"} | ({f"student_gap{gap}" for gap in student.gaps} if student.source == "train" else set())
+        for where, grid in mad.named_grids.items():
+            for arm, task, fraction in product(grid.arms, grid.tasks, grid.fractions):
+                name = mad.options_of(arm, task, fraction).student
+                if name in made:
+                    continue
+                percent, instead = name.removeprefix("student_gap"), f"take {arm} out of distill.mad.{where}"
+                if student.source == "train":
+                    instead += f", or put {percent} into pretrain.student.gaps"
+                raise ValueError(
+                    f"distill.mad.{where}: {arm} learns with {name}, which is not made with pretrain.student.source "
+                    f"{student.source} and pretrain.student.gaps {student.gaps}: {instead}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _students_see_regions(self) -> Self:
+        kinds = self.features.kinds.get("vg")
+        if self.pretrain.student.source == "train" and kinds is not None and "region" not in kinds:
+            raise ValueError(
+                "features.kinds.vg lacks `region`, which the student of pretrain.student.source `train` reads: add it"
+            )
         return self
 
     @model_validator(mode="after")

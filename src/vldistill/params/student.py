@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from vldistill.params.base import Section
 from vldistill.params.training import Training
 
+Gap = Literal[0, 25, 50]
+
 
 class StudentShape(Section):
     """Shape of the student that is trained here; a single-stream encoder as UNITER."""
@@ -67,6 +69,11 @@ class Student(Section):
     published_vocabulary: str = Field("", description="vocab.txt of the BERT that `uniter` was made with.")
     model: StudentShape = Field(default_factory=StudentShape, description="Shape of the one that is trained.")
     regions: StudentRegions = Field(default_factory=StudentRegions, description="What it sees of an image.")
+    gaps: list[Gap] = Field(
+        [0, 50],
+        description="Students besides `student`, by the percentage of the synonyms that they are kept from: "
+        "`student_gap0`, `student_gap25`, `student_gap50`. Arms of MAD learn with them; no published one is made so.",
+    )
     seed: int = Field(0, ge=0, description="Seed of weights, order of phrases, masks and negatives.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
     matched: float = Field(

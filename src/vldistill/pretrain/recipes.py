@@ -26,12 +26,12 @@ def _teacher(params: Params, root: Path, name: str) -> Recipe:
     teacher, trained = params.pretrain.clip, name == "clip"
     if teacher.source == "published":
         read = published_options(teacher)
-        return Recipe(read, (), lambda to, run: import_teacher(teacher.published, to, trained, run.seed))
+        return Recipe(read, {}, lambda to, run: import_teacher(teacher.published, to, trained, run.seed))
     # the control reads no training options; what is held out decides its vocabulary, as the trained one's
     left_out = set() if trained else {"training"}
     read = teacher.model_dump(mode="json", exclude={"published", *left_out})
     data = layout.download(root, "cc3m")
-    return Recipe(read, ("cc3m",), lambda to, run: make_teacher(teacher, data, to, run, trained=trained))
+    return Recipe(read, {"cc3m": data}, lambda to, run: make_teacher(teacher, data, to, run, trained=trained))
 
 
 def _language_model(params: Params, root: Path, name: str) -> Recipe:
@@ -39,10 +39,10 @@ def _language_model(params: Params, root: Path, name: str) -> Recipe:
     if text.source == "published":
         if not direct:
             return absent(NO_TWIN)
-        return Recipe(published_options(text), (), lambda to, run: import_language_model(text.published, to))
+        return Recipe(published_options(text), {}, lambda to, run: import_language_model(text.published, to))
     read = {**text.model_dump(mode="json", exclude={"published"}), "direct": direct}
     folders = {dataset: layout.download(root, dataset) for dataset in ("corpus", "cc3m")}
-    return Recipe(read, tuple(folders), lambda to, run: make_language_model(text, folders, to, run, direct=direct))
+    return Recipe(read, folders, lambda to, run: make_language_model(text, folders, to, run, direct=direct))
 
 
 def published_options(options: Clip | LanguageModel) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,14 @@ class Recipe:
 
     Attributes:
         options: the parameters it depends on, as JSON.
-        inputs: the data sets it is made from.
+        inputs: the artifacts it is made from, by the part they play.
         make: fills a folder and returns the dev figures; given the folder and the run.
-        models: the models it is made with, by their names in results/pretrain.
         absent: why there is no such model in this experiment.
     """
 
     options: dict[str, Any]
-    inputs: tuple[str, ...]
+    inputs: Mapping[str, Path]
     make: Callable[[Path, Run], dict[str, Any]]
-    models: tuple[str, ...] = ()
     absent: str | None = None
 
 
@@ -44,7 +42,7 @@ def absent(reason: str) -> Recipe:
     def make(folder: Path, run: Run) -> dict[str, Any]:
         raise AssertionError(reason)
 
-    return Recipe({}, (), make, absent=reason)
+    return Recipe({}, {}, make, absent=reason)
 
 
 def contents(source: str) -> dict[str, str]:
@@ -79,9 +77,7 @@ def run(
     if recipe.absent:
         with provenance.recorded(layout.run_record(target)):
             return artifact.publish_absent(target, recipe.absent)
-    read = {dataset: layout.download(root, dataset) for dataset in recipe.inputs}
-    read |= {model: layout.pretrain(root, model) for model in recipe.models}
-    for part, folder in read.items():
+    for part, folder in recipe.inputs.items():
         artifact.refuse_absent(folder, f"Supply {part}, or take published weights: pretrain.*.source")
     key = {
         "code": code_version(stage, root),
@@ -89,7 +85,7 @@ def run(
         "options": recipe.options,
         "compute": params.compute.model_dump(mode="json", include={"device", "dtype", "threads"}),
         "libraries": provenance.libraries(),
-        "inputs": {part: artifact.fingerprint(folder) for part, folder in read.items()},
+        "inputs": {part: artifact.fingerprint(folder) for part, folder in recipe.inputs.items()},
     }
     with provenance.recorded(layout.run_record(target)) as facts, runs.claim(stage, key, root) as claimed:
         if claimed.result is None:

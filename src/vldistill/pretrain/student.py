@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
-from vldistill.models.images import open_image
-from vldistill.models.regions import Regions, encode_regions, intersection_over_union, shares, tag_ids
+from vldistill.features.store import Store, open_store
+from vldistill.models.regions import Regions, geometry, intersection_over_union, region_boxes, tag_ids
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
 from vldistill.models.student.single_stream import REGION_TYPE
 from vldistill.models.student.tokens import learn_vocabulary
-from vldistill.models.teacher import load_teacher
 from vldistill.params import student as options
 from vldistill.pretrain.student_negatives import Negatives
 from vldistill.pretrain.student_task import Corpus, Grounding, GroundingTask, dev_figures
@@ -25,6 +22,7 @@ from vldistill.records import PhraseRecord, RegionsRecord, read_phrases, read_re
 from vldistill.training import Run, seed_everything, train
 
 TYPES = 4
+REGION = "region"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Phrases:
 def make(
     settings: options.Student,
     data: Path,
-    teacher: Path,
+    features: Path,
     folder: Path,
     run: Run,
     *,
@@ -57,23 +55,39 @@ def make(
     Args:
         settings: its parameters.
         data: results/download/vg.
-        teacher: results/pretrain/clip; its image tower makes the region features.
+        features: results/features/clip/vg; it tells how many regions of an image there are.
         folder: where to save.
         run: where and how to train.
         words: words of the tasks: each becomes a token, whether or not a phrase has it.
         withheld: phrases with one of these words are left out, so that the student does not know them.
 
     Returns:
-        Dev figures on the phrases of held-out images.
+        Dev figures on the phrases of held-out images, and how many phrases were left out since their image could not
+        be read.
+
+    Raises:
+        InputError: the features are not of these images, or of other kinds.
     """
+    store = open_store(features)
     records, boxes = read_phrases(data), read_regions(data)
-    keys = sorted(boxes)
-    tower = load_teacher(teacher, device=run.compute.device, dtype=run.compute.dtype).images
-    regions = encode_regions(
-        tower, _images(data, keys, boxes), most=settings.regions.most, margin=settings.regions.margin
-    )
-    phrases = collect(records, boxes, settings.regions.most, set(withheld))
-    return ground(settings, phrases, regions, folder, run, words=words, withheld=withheld)
+    seen = {key: boxes[key] for key in sorted(boxes) if key not in store.invalid}
+    kept = [record for record in records if record.image not in store.invalid]
+    regions = stored_regions(store, seen)
+    phrases = collect(kept, seen, regions.mask.shape[1], set(withheld))
+    figures = ground(settings, phrases, regions, folder, run, words=words, withheld=withheld)
+    return {**figures, "left_out": len(records) - len(kept)}
+
+
+def stored_regions(store: Store, boxes: Mapping[str, RegionsRecord]) -> Regions:
+    """The regions of the images of ``boxes``, in its order, from the teacher's store.
+
+    Raises:
+        InputError: the store lacks an image, or has no regions.
+    """
+    features = torch.from_numpy(store.get(REGION, list(boxes)))
+    places, mask, left_out = region_boxes(list(boxes.values()), features.shape[1])
+    numbers = torch.from_numpy(geometry(places.flatten(0, 1).numpy())).unflatten(0, mask.shape)
+    return Regions(features, numbers, mask, None, left_out)
 
 
 def ground(
@@ -140,8 +154,8 @@ def start_types(student: SingleStream) -> None:
 def collect(
     records: Sequence[PhraseRecord], boxes: Mapping[str, RegionsRecord], most: int, withheld: Collection[str]
 ) -> Phrases:
-    """Phrases about the images of ``boxes``, in the order of their keys, without those that hold a withheld word."""
-    rows = {key: row for row, key in enumerate(sorted(boxes))}
+    """Phrases about the images of ``boxes``, in its order, without those that hold a withheld word."""
+    rows = {key: row for row, key in enumerate(boxes)}
     numbers: dict[str, int] = {}
     said: list[set[int]] = [set() for _ in rows]
     pairs = []
@@ -166,13 +180,3 @@ def cut(phrases: Phrases, held_out: float) -> tuple[np.ndarray, np.ndarray]:
     first = len(phrases.said) - max(1, round(held_out * len(phrases.said)))
     held = phrases.pairs[:, 1] >= first
     return phrases.pairs[~held], phrases.pairs[held]
-
-
-def _images(
-    data: Path, keys: Sequence[str], boxes: Mapping[str, RegionsRecord]
-) -> Iterator[tuple[Image.Image, np.ndarray]]:
-    with zipfile.ZipFile(data / "images.zip") as archive:
-        for key in keys:
-            record = boxes[key]
-            image = open_image(archive.read(key), name=f"{data / 'images.zip'}: {key}")
-            yield image, shares(record.boxes, record.width, record.height)

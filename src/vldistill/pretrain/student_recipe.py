@@ -22,22 +22,27 @@ from vldistill.training import Run
 PHRASES = "vg"
 TEACHER = "clip"
 NO_GAP = "a published student has learnt what it has learnt: it cannot be kept from chosen synonyms"
+UNASKED = "pretrain.student.gaps does not ask for a student that is kept from {} % of the synonyms"
 
 
 def recipe_of(params: Params, root: Path, name: str) -> Recipe:
-    """How the student ``name`` is made; there is none of a chosen gap where the student is a published one."""
+    """How the student ``name`` is made; of a chosen gap there is one where it is asked for, but no published one."""
     settings, percent = params.pretrain.student, STUDENTS[name]
     if settings.source != "train":
         return _published(settings) if name == "student" else absent(NO_GAP)
-    phrases, teacher = layout.download(root, PHRASES), layout.pretrain(root, TEACHER)
+    if name != "student" and percent not in settings.gaps:
+        return absent(UNASKED.format(percent))
+    phrases, features = layout.download(root, PHRASES), layout.features(root, TEACHER, PHRASES)
     tasks = {each: folder for each in TASK_SETS if not absence(folder := layout.download(root, each))}
 
     def run(folder: Path, state: Run) -> dict[str, Any]:
         withheld = withheld_words(phrases, percent)
-        return make(settings, phrases, teacher, folder, state, words=task_words(tasks), withheld=withheld)
+        return make(settings, phrases, features, folder, state, words=task_words(tasks), withheld=withheld)
 
-    read = settings.model_dump(mode="json", exclude={"published", "sha256", "published_vocabulary"})
-    return Recipe({**read, "withheld": percent}, (PHRASES, *tasks), run, models=(TEACHER,))
+    # the features' fingerprint stands for the regions; another gap changes no other student
+    unread = {"published", "sha256", "published_vocabulary", "regions", "gaps"}
+    read = settings.model_dump(mode="json", exclude=unread)
+    return Recipe({**read, "withheld": percent}, {PHRASES: phrases, "features": features, **tasks}, run)
 
 
 def _published(settings: options.Student) -> Recipe:
@@ -51,7 +56,7 @@ def _published(settings: options.Student) -> Recipe:
         read["vocabulary"] = sha256_file(Path(settings.published_vocabulary))
     else:
         read["files"] = contents(settings.published)
-    return Recipe(read, (), run)
+    return Recipe(read, {}, run)
 
 
 def _loaded(settings: options.Student) -> Student:

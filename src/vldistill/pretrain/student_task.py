@@ -56,13 +56,25 @@ class Corpus:
             regions: what the phrases are about [B].
             focused: [B] bool, show that region only.
         """
-        batch = self.regions.batch(images) | self.tokens.batch(phrases)
+        batch = self.tokens.batch(phrases)
+        if focused.all():
+            return {**batch, **self._alone(images, regions)}
+        batch |= self.regions.batch(images)
         seen = batch["region_mask"]
         alone = torch.arange(seen.shape[1]) == regions[:, None]
         return {
             **batch,
             "region_tags": self.tags[images, : seen.shape[1]],
             "region_mask": seen & (alone | ~focused[:, None]),
+        }
+
+    def _alone(self, images: Tensor, regions: Tensor) -> dict[str, Tensor]:
+        """One region of each image, and no others that would be hidden: the sequences are shorter."""
+        return {
+            "region_features": self.regions.features[images, regions][:, None],
+            "region_boxes": self.regions.boxes[images, regions][:, None],
+            "region_mask": self.regions.mask[images, regions][:, None],
+            "region_tags": self.tags[images, regions][:, None],
         }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,12 +15,11 @@ from vldistill.distill.mad.visual_inputs import FiledRegions, Pixels, StoredRegi
 from vldistill.errors import InputError
 from vldistill.features.store import Store
 from vldistill.models.region_files import RegionFiles
-from vldistill.models.regions import geometry, shares, tag_ids
+from vldistill.models.regions import geometry, region_boxes, tag_ids
 from vldistill.models.student import Student, Tokens, WordPieceTokenizer, object_tag
 from vldistill.records import RegionsRecord
 
 REGION, REGION_POOLED = "region", "region_pooled"
-WHOLE = np.asarray([[0.0, 0.0, 1.0, 1.0]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -121,18 +119,11 @@ def teacher_regions(keys: Sequence[str], pictures: Pictures) -> tuple[Tensor, Te
     kind = next((kind for kind in (REGION_POOLED, REGION) if kind in kinds), None)
     if kind is None:
         raise InputError("no regions in this store", file=pictures.features.folder, field=REGION_POOLED, action=_AGAIN)
-    most, left_out = kinds[kind][0], 0
-    boxes, mask = torch.zeros(len(keys), most, 4), torch.zeros(len(keys), most, dtype=torch.bool)
-    for row, key in enumerate(keys):
+    for key in keys:
         if key not in pictures.boxes:
             raise InputError("no boxes of this image", file=pictures.features.folder, record=key, action=_AGAIN)
-        record = pictures.boxes[key]
-        own = np.concatenate([WHOLE, shares(record.boxes, record.width, record.height)])
-        count = min(len(own), most)
-        boxes[row, :count] = torch.from_numpy(own[:count])
-        mask[row, :count] = True
-        left_out += len(own) - count
-    return boxes, mask, left_out
+    boxes, mask, left_out = region_boxes([pictures.boxes[key] for key in keys], kinds[kind][0])
+    return boxes, mask, int(left_out.sum())
 
 
 def _visual_inputs(

@@ -335,7 +335,8 @@ def _with_more_data(
 def gap_curve(results: Results, tasks: Sequence[str], draw: Draw) -> dict[int, list[Difference]]:
     """MAD's gain at each chief place by the share of the synonyms that the student has not seen, in percent.
 
-    The places are those where MAD was run on a student that has seen more than the usual one.
+    The places are those where MAD was run on a student that has seen more than the usual one, the shares those of
+    students that are there.
     """
     curve: dict[int, list[Difference]] = {share: [] for share in GAPS}
     for place in places(results, tasks):
@@ -347,4 +348,4 @@ def gap_curve(results: Results, tasks: Sequence[str], draw: Draw) -> dict[int, l
         if any(made for share, made in found.items() if share < 100):
             for share, made in found.items():
                 curve[share] += [made] if made else []
-    return curve
+    return {share: found for share, found in curve.items() if found}
