@@ -81,7 +81,7 @@ class MadTask:
         }
         self._model, self._inputs, self._teaching, self._options = model, inputs, teaching, options
         self._targets = items.targets
-        set_dropout(model.student, options.dropout)
+        set_dropout(model.student, options.dropout, options.attention_dropout)
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         """The student's batch of the texts of the items ``indices``, their targets, and what the teachers say."""
