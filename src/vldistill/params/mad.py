@@ -61,6 +61,7 @@ class MadOptions(Section):
     attention_dropout: float = Field(
         0.0, ge=0, lt=1, description="The same of attention weights; at 0 PyTorch's fused attention runs on a CPU."
     )
+    length_buckets: bool = Field(True, description="Batches of items whose texts are of similar length (less padding).")
     most_answers: int = Field(3129, ge=2, description="VQA: answers that can be given, the most frequent ones.")
     least_count: int = Field(1, ge=1, description="VQA: questions of the training subset an answer must fit.")
     trained: float = Field(

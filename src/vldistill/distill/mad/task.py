@@ -72,7 +72,8 @@ class MadTask:
         self, model: MadModel, items: Items, inputs: Inputs, teaching: Teaching, options: MadOptions, seed: int
     ) -> None:
         self.module = ModelWithProjections(model, teaching.maps, trainable=options.projections.kind == "trainable")
-        self.sampler = Sampler(len(items), options.training.batch_size, seed)
+        lengths = inputs.lengths.tolist() if options.length_buckets else None
+        self.sampler = Sampler(len(items), options.training.batch_size, seed, lengths=lengths)
         share = options.teachers.model_dump()
         self.weights: Mapping[str, float] = {
             "task": 1.0,
