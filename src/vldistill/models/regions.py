@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,8 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from vldistill.errors import InputError
-from vldistill.models.teacher import ImageTower
 from vldistill.records import RegionsRecord
+
+if TYPE_CHECKING:
+    # open_clip takes seconds to import, and those who train students need none of it
+    from vldistill.models.teacher import ImageTower
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 SLACK = 0.01  # of a pixel: a box on a pixel's edge must not take in the next pixel by rounding

@@ -28,5 +28,5 @@ class Compute(Section):
         description="Cells (arm, seed) that one process trains or predicts in turn; they share start-up and data.",
     )
     mad_runs_per_job: int = Field(
-        24, ge=1, description="The same for MAD's cells (task, subset, arm, seed): many, and each of them short."
+        12, ge=1, description="The same for MAD's cells (task, subset, arm, seed): many, and each of them short."
     )

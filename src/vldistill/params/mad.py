@@ -58,6 +58,10 @@ class MadOptions(Section):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target that is spread over all answers.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of the student while it learns the task.")
+    attention_dropout: float = Field(
+        0.0, ge=0, lt=1, description="The same of attention weights; at 0 PyTorch's fused attention runs on a CPU."
+    )
+    length_buckets: bool = Field(True, description="Batches of items whose texts are of similar length (less padding).")
     most_answers: int = Field(3129, ge=2, description="VQA: answers that can be given, the most frequent ones.")
     least_count: int = Field(1, ge=1, description="VQA: questions of the training subset an answer must fit.")
     trained: float = Field(
@@ -131,7 +135,7 @@ PER_TASK: dict[Task, dict[str, Any]] = {
 PER_FRACTION: dict[str, dict[str, Any]] = {
     "25": {"training": {"steps": 450}},
     "100": {"training": {"steps": 1200}},
-    "snli_ve-100": {"training": {"steps": 2400}},
+    "snli_ve-100": {"training": {"steps": 1600}},
     "vqa-100": {"training": {"steps": 800}},
 }
 

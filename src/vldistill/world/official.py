@@ -86,8 +86,10 @@ def write_coco(world: World, folder: Path) -> dict[str, dict[int, Scene]]:
         write_pictures(render(drawn, world.params, f"coco-{part}"), paths)
     for name, where in zip(coco.ANNOTATIONS, ("train2014", "val2014"), strict=True):
         own = [entry for entry in entries if entry["folder"] == where]
-        write_json(folder / name, _caption_file(own, world.params.image_size))
-    write_json(folder / coco.KARPATHY, {"images": [_karpathy(entry) for entry in entries], "dataset": "coco"})
+        write_json(folder / name, _caption_file(own, world.params.image_size), compact=True)
+    write_json(
+        folder / coco.KARPATHY, {"images": [_karpathy(entry) for entry in entries], "dataset": "coco"}, compact=True
+    )
     write_boxes(world, parts, {entry["id"]: entry["file_name"] for entry in entries}, folder)
     return parts
 
@@ -114,7 +116,7 @@ def write_nocaps(world: World, folder: Path) -> dict[int, Scene]:
             )
     pictures = render(list(scenes.values()), world.params, "nocaps")
     write_pictures(pictures, [folder / nocaps.IMAGES / entry["file_name"] for entry in entries])
-    write_json(folder / nocaps.CAPTIONS, _caption_file(entries, world.params.image_size))
+    write_json(folder / nocaps.CAPTIONS, _caption_file(entries, world.params.image_size), compact=True)
     return scenes
 
 
@@ -127,7 +129,7 @@ def write_vqav2(world: World, scenes: dict[str, dict[int, Scene]], folder: Path)
         items = _vqa_items(world, scenes[part], world.params.sizes.questions, "vqav2")
         _write_questions(world, items, folder, vqa.VQAV2[split], PART_FOLDER[part])
     asked = _unlabelled_items(world, scenes["test"])
-    write_json(folder / vqa.VQAV2_UNLABELLED, _question_file(asked, "test2015"))
+    write_json(folder / vqa.VQAV2_UNLABELLED, _question_file(asked, "test2015"), compact=True)
 
 
 def write_domains(world: World, scenes: dict[int, Scene], folder: Path) -> None:
@@ -146,11 +148,11 @@ def write_okvqa(world: World, scenes: dict[str, dict[int, Scene]], folder: Path)
             for index, (number, scene) in enumerate(list(scenes[part].items())[: limits[part]])
         ]
         questions, annotations = okvqa.FILES[split]
-        write_json(folder / questions, _question_file(items, PART_FOLDER[part]))
+        write_json(folder / questions, _question_file(items, PART_FOLDER[part]), compact=True)
         entries = [_okvqa_annotation(world, *item) for item in items]
         head = {"info": INFO, "task_type": "Open-Ended", "license": {}, "data_subtype": PART_FOLDER[part]}
         types = {"three": "Objects, Material and Clothing", "five": "Cooking and Food"}
-        write_json(folder / annotations, {**head, "annotations": entries, "question_types": types})
+        write_json(folder / annotations, {**head, "annotations": entries, "question_types": types}, compact=True)
 
 
 def write_texts(world: World, folder: Path) -> None:
@@ -228,7 +230,7 @@ def _question_file(items: Sequence[Item], subtype: str) -> dict[str, Any]:
 
 
 def _write_questions(world: World, items: Sequence[Item], folder: Path, names: tuple[str, str], subtype: str) -> None:
-    write_json(folder / names[0], _question_file(items, subtype))
+    write_json(folder / names[0], _question_file(items, subtype), compact=True)
     annotations = []
     for image, number, question in items:
         rng = world.rng("annotators", subtype, number)
@@ -248,7 +250,7 @@ def _write_questions(world: World, items: Sequence[Item], folder: Path, names: t
             }
         )
     head = {"info": INFO, "license": {}, "data_subtype": subtype, "data_type": "mscoco"}
-    write_json(folder / names[1], {**head, "annotations": annotations})
+    write_json(folder / names[1], {**head, "annotations": annotations}, compact=True)
 
 
 def _okvqa_annotation(world: World, image: int, number: int, question: Question) -> dict[str, Any]:

@@ -120,7 +120,9 @@ def write_boxes(world: World, parts: dict[str, dict[int, Scene]], names: dict[in
             for index, place in enumerate(placed[number])
         ]
         categories = [{"id": 1, "name": "object"}, {"id": 2, "name": "wall"}]
-        write_json(folder / file, {"images": images, "annotations": annotations, "categories": categories})
+        write_json(
+            folder / file, {"images": images, "annotations": annotations, "categories": categories}, compact=True
+        )
 
 
 def _entities(identity: str, places: Sequence[Box], side: int) -> str:
@@ -210,9 +212,9 @@ def _write_genome(found: Sequence[tuple[int, list[Box], list[tuple[str, Box]]]],
             for index, place in enumerate(places)
         ]
         things.append({"image_id": number, "objects": objects})
-    write_json(folder / visual_genome.SIZES, sizes)
-    write_json(folder / visual_genome.PHRASES, described)
-    write_json(folder / visual_genome.OBJECTS, things)
+    write_json(folder / visual_genome.SIZES, sizes, compact=True)
+    write_json(folder / visual_genome.PHRASES, described, compact=True)
+    write_json(folder / visual_genome.OBJECTS, things, compact=True)
 
 
 def _synsets(slots: Iterable[str], kind: str, *, plurals: bool = False) -> dict[str, str]:

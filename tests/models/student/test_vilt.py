@@ -14,6 +14,7 @@ from vldistill.errors import InputError
 from vldistill.models.student import load_student, refuse_seen
 from vldistill.models.student.tokens import WordPieceTokenizer
 from vldistill.models.student.vilt import Vilt, load_published_vilt
+from vldistill.training.dropout import set_dropout
 
 TEXTS = [["is the circle red?"], ["a blue square"]]
 
@@ -138,3 +139,15 @@ def test_published_folders(vilt: Vilt, tmp_path: Path) -> None:
         torch.testing.assert_close(again(batch).cls, vilt(batch).cls)
     with pytest.raises(InputError, match="ViLT does not load"):
         load_published_vilt(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(("rate", "attention", "random"), [(0.0, 0.5, True), (0.0, 0.0, False), (0.5, 0.0, True)])
+def test_attention_has_a_rate_of_its_own(vilt: Vilt, rate: float, attention: float, random: bool) -> None:
+    set_dropout(vilt, rate, attention)
+    rates = {name: part.p for name, part in vilt.named_modules() if isinstance(part, torch.nn.Dropout)}
+    inner = {name for name in rates if name.endswith("attention.attention.dropout")}
+    assert len(inner) == 2 and {rates[name] for name in inner} == {attention}
+    assert {value for name, value in rates.items() if name not in inner} == {rate}
+    batch = batch_of(vilt)
+    vilt.train()
+    assert torch.equal(vilt(batch).cls, vilt(batch).cls) is not random

@@ -117,7 +117,9 @@ def fitted_head(features: Table, items: Items, fitted: Tensor, options: TeacherH
         return (_of_items(features, chosen, items.choices) - mean) / spread
 
     head = _head(len(mean), 1 if items.choices > 1 else _classes(items), options.hidden)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+    optimiser = torch.optim.AdamW(
+        head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+    )
     for _ in range(options.steps):
         chosen = learnt[torch.randint(len(learnt), (min(BATCH, len(learnt)),))]
         loss = task_loss(head(inputs(chosen)).flatten(1), items.targets[chosen])

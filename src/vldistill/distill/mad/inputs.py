@@ -63,6 +63,11 @@ class Inputs:
     keys: list[str]
     left_out: int = 0
 
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of the longest text of each item [N]."""
+        return self.tokens.mask.sum(dim=1).view(-1, self.choices).amax(dim=1)
+
     def rows(self, items: Tensor) -> Tensor:
         """The texts [B C] of items [B]."""
         return (items[:, None] * self.choices + torch.arange(self.choices)).flatten()

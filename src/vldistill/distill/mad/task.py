@@ -72,7 +72,8 @@ class MadTask:
         self, model: MadModel, items: Items, inputs: Inputs, teaching: Teaching, options: MadOptions, seed: int
     ) -> None:
         self.module = ModelWithProjections(model, teaching.maps, trainable=options.projections.kind == "trainable")
-        self.sampler = Sampler(len(items), options.training.batch_size, seed)
+        lengths = inputs.lengths.tolist() if options.length_buckets else None
+        self.sampler = Sampler(len(items), options.training.batch_size, seed, lengths=lengths)
         share = options.teachers.model_dump()
         self.weights: Mapping[str, float] = {
             "task": 1.0,
@@ -81,7 +82,7 @@ class MadTask:
         }
         self._model, self._inputs, self._teaching, self._options = model, inputs, teaching, options
         self._targets = items.targets
-        set_dropout(model.student, options.dropout)
+        set_dropout(model.student, options.dropout, options.attention_dropout)
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         """The student's batch of the texts of the items ``indices``, their targets, and what the teachers say."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vldistill.models.student.dropout import dropout
 from vldistill.models.student.interface import Batch, Student, StudentStates
 from vldistill.models.student.tokens import WordPieceTokenizer
 
@@ -136,7 +137,7 @@ class _TextEmbeddings(nn.Module):
     def forward(self, ids: Tensor, types: Tensor) -> Tensor:
         states = self.word_embeddings(ids) + self.token_type_embeddings(types)
         states = self.LayerNorm(states + self.position_embeddings.weight[: ids.shape[1]])
-        return functional.dropout(states, self.dropout, self.training) if self.dropout else states
+        return dropout(states, self.dropout) if self.dropout and self.training else states
 
 
 class _RegionEmbeddings(nn.Module):
@@ -159,7 +160,7 @@ class _RegionEmbeddings(nn.Module):
             named = functional.layer_norm(words(tags), (states.shape[-1],))
             states = states + named * (tags > 0).unsqueeze(-1)
         states = self.LayerNorm(states)
-        return functional.dropout(states, self.dropout, self.training) if self.dropout else states
+        return dropout(states, self.dropout) if self.dropout and self.training else states
 
 
 class _Encoder(nn.Module):
@@ -199,7 +200,7 @@ class _Layer(nn.Module):
         return functional.gelu(self.intermediate["dense"](states))
 
     def _drop(self, states: Tensor) -> Tensor:
-        return functional.dropout(states, self.dropout, self.training) if self.dropout else states
+        return dropout(states, self.dropout) if self.dropout and self.training else states
 
 
 class _Attention(nn.Module):
