@@ -9,7 +9,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BertConfig
 from transformers.modeling_outputs import BaseModelOutput
 
 from vldistill.errors import InputError
-from vldistill.models.language_model import LanguageModel, load_language_model
+from vldistill.models.language_model import IGNORED, LanguageModel, length_groups, load_language_model
 
 
 @pytest.fixture(params=["bart", "t5"])
@@ -174,3 +174,32 @@ def test_errors_say_what_to_do(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Non
     BertConfig(vocab_size=10).save_pretrained(tmp_path / "bert")
     with pytest.raises(InputError, match=r"no adapter for 'bert'.*bart, t5"):
         load_language_model(tmp_path / "bert")
+
+
+def test_length_groups_save_padding_and_hold_every_row_once() -> None:
+    lengths = [3, 18, 4, 17] * 8
+    groups = length_groups(lengths)
+    assert sorted(row for rows, _ in groups for row in rows) == list(range(len(lengths)))
+    assert all(longest == max(lengths[row] for row in rows) for rows, longest in groups)
+    assert sum(len(rows) * longest for rows, longest in groups) == 16 * 4 + 16 * 18
+    assert length_groups([5] * 40) == [(list(range(40)), 5)], "nothing to save"
+    assert length_groups([9, 1, 9]) == [([0, 1, 2], 9)], "too few rows to be cut"
+
+
+def test_groups_of_rows_give_what_each_row_gives_alone(model: LanguageModel, texts: list[str]) -> None:
+    many = [" ".join([text] * (1 + 4 * (row % 2))) for row, text in enumerate(texts * 16)][:32]
+    ids, mask = model.tokenize(many)
+    labels = model.labels(many[::-1])
+    for lengths in (mask.sum(dim=1), (labels != IGNORED).sum(dim=1)):
+        assert len(length_groups(lengths.tolist())) > 1, "one group would compare nothing"
+    states = model.encode(ids, mask)
+    losses = model.decode_loss(states, mask, labels, per_token=True)
+    for row in range(0, len(many), 5):
+        size, written = int(mask[row].sum()), int((labels[row] != IGNORED).sum())
+        alone = model.encode(ids[row : row + 1, :size], mask[row : row + 1, :size])
+        torch.testing.assert_close(states[row : row + 1, :size], alone, atol=1e-5, rtol=1e-4)
+        loss = model.decode_loss(alone, mask[row : row + 1, :size], labels[row : row + 1, :written], per_token=True)
+        torch.testing.assert_close(losses[row, :written], loss[0], atol=1e-4, rtol=1e-4)
+        assert not losses[row, written:].any()
+    mean = model.decode_loss(states, mask, labels)
+    torch.testing.assert_close(mean, losses.sum() / (labels != IGNORED).sum())

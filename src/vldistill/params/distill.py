@@ -126,9 +126,7 @@ class Vlkd(VlkdOptions):
         description="Arm -> the options it overrides; an empty mapping is the options as they stand.",
     )
     active: list[str] = Field(default_factory=lambda: list(ACTIVE), description="The arms that are run.")
-    seeds: dict[str, int] = Field(
-        default_factory=lambda: {"all": 3, "untrained_clip": 3}, description="Number of seeds of an arm."
-    )
+    seeds: dict[str, int] = Field(default_factory=lambda: {"all": 3}, description="Number of seeds of an arm.")
     default_seeds: int = Field(1, gt=0, description="Number of seeds of an arm that `seeds` does not name.")
 
     @model_validator(mode="after")

@@ -123,6 +123,17 @@ def test_a_part_is_scored_as_a_set_of_its_own(meteor: Meteor) -> None:
 
 
 @pytest.mark.slow
+def test_meteor_is_asked_for_equal_captions_once(meteor: Meteor, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    ask = Meteor._ask
+    monkeypatch.setattr(Meteor, "_ask", lambda self, lines, n: asked.append(len(lines)) or ask(self, lines, n))
+    references = [["a green kite over a hill", "one kite"], ["a green kite over a hill", "one kite"], ["two kites"]]
+    overall, each = meteor.score(["a kite", "a kite", "a kite"], references)
+    assert meteor.score(["a kite", "a kite", "a kite"], references) == (overall, each)
+    assert asked == [2, 1, 0, 1], "distinct captions, then the sum over all three"
+    assert each[0] == each[1] != each[2]
+
+
 def test_meteor_that_dies_is_an_error(java: None) -> None:
     with Meteor() as meteor:
         meteor.score(["a cat"], [["a cat"]])

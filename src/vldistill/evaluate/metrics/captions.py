@@ -141,8 +141,13 @@ class CaptionScorer:
         """
         return self.score_many({"": hypotheses})[""]
 
-    def score_many(self, sets: Mapping[Hashable, Mapping[Any, str]]) -> dict[Any, CaptionScores]:
-        """Score several hypothesis sets; the same numbers as `score`, with one start of each Java program for all."""
+    def score_many(
+        self, sets: Mapping[Hashable, Mapping[Any, str]], *, spice_only: bool = False
+    ) -> dict[Any, CaptionScores]:
+        """Score several hypothesis sets; the same numbers as `score`, with one start of each Java program for all.
+
+        With ``spice_only`` all other metrics are None.
+        """
         for hypotheses in sets.values():
             check_ids(dict.fromkeys(self._ids), hypotheses)
             for key, caption in hypotheses.items():
@@ -155,11 +160,13 @@ class CaptionScorer:
         tokenized = {name: [next(flat) for _ in self._ids] for name in names}
         with ThreadPoolExecutor(2) as pool:
             spice = pool.submit(self._spice, [tokenized[name] for name in names])
-            meteor = {name: pool.submit(self._meteor.score, tokenized[name], self._references) for name in names}
-            plain = {name: _plain(tokenized[name], self._references) for name in names}
+            others = () if spice_only else names
+            meteor = {name: pool.submit(self._meteor.score, tokenized[name], self._references) for name in others}
+            plain = {name: _plain(tokenized[name], self._references) for name in others}
+            found = {name: {**plain[name], "METEOR": meteor[name].result()} for name in others}
             fractions, reason = spice.result()
             return {
-                name: self._assemble(plain[name], meteor[name].result(), each, reason)
+                name: self._assemble(found.get(name, {}), each, reason)
                 for name, each in zip(names, fractions, strict=True)
             }
 
@@ -177,21 +184,18 @@ class CaptionScorer:
 
     def _assemble(
         self,
-        plain: dict[str, tuple[float, list[float]]],
-        meteor: tuple[float, list[float]],
+        others: dict[str, tuple[float, list[float]]],
         spice: list[float] | None,
         reason: str | None,
     ) -> CaptionScores:
         from numpy import mean
 
-        both = {**plain, "METEOR": meteor}
-        if spice is not None:
-            both["SPICE"] = (float(mean(spice)), spice)
-        metrics: dict[str, Any] = {name: both[name][0] if name in both else None for name in METRICS}
+        found = {**others, **({} if spice is None else {"SPICE": (float(mean(spice)), spice)})}
+        metrics: dict[str, Any] = {name: found[name][0] if name in found else None for name in METRICS}
         if spice is None:
             metrics["SPICE_reason"] = reason
         per_item = {
-            key: {name: float(both[name][1][index]) for name in METRICS if name in both}
+            key: {name: float(found[name][1][index]) for name in METRICS if name in found}
             for index, key in enumerate(self._ids)
         }
         return {"metrics": {**metrics, "n": len(self._ids)}, "per_item": per_item}

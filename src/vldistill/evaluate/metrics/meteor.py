@@ -27,6 +27,7 @@ class Meteor:
         self._folder = tempfile.TemporaryDirectory(prefix="vldistill-meteor-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._lock = threading.Lock()
+        self._known: dict[str, str] = {}
         self._process = subprocess.Popen(
             [java(), *OPTIONS, "-Xmx2G", "-jar", str(wheel() / JAR), *ARGUMENTS],
             cwd=self._folder.name,
@@ -55,7 +56,10 @@ class Meteor:
             clean = hypothesis.replace("|||", "").replace("  ", " ")
             lines.append(" ||| ".join(("SCORE", " ||| ".join(targets), clean)))
         with self._lock:
-            statistics = self._ask(lines, len(lines))
+            # the statistics of a line depend on nothing else: domains repeat those of the whole set, and models agree
+            new = [line for line in dict.fromkeys(lines) if line not in self._known]
+            self._known.update(zip(new, self._ask(new, len(new)), strict=True))
+            statistics = [self._known[line] for line in lines]
             answers = self._ask([" ||| ".join(["EVAL", *statistics])], len(lines) + 1)
         try:
             *each, overall = map(float, answers)

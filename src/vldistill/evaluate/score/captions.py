@@ -1,12 +1,15 @@
 """Scores of captions: every cell and control in one METEOR process, each on the whole set and on each domain.
 
-SPICE has a round of its own, since parsing is slow: of some arms only, and where asked on the first images only.
+SPICE has a round of its own, since parsing is slow: of some arms only, and where asked on the first images only. Its
+Java works beside everything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from vldistill.evaluate.ids import official_id
@@ -21,6 +24,15 @@ SPICE = "SPICE"
 PLAIN = tuple(metric for metric in METRICS if metric != SPICE)
 MEANS = ("ROUGE_L", "CIDEr", SPICE)  # metrics that are the mean of their items; BLEU and METEOR are not
 Captions = Mapping[Any, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What `CaptionScorer` says about all records or one domain: scores by the number of their file."""
+
+    subset: str
+    records: list[CaptionRecord]
+    scores: dict[int, CaptionScores]
 
 
 class CaptionTasks:
@@ -50,33 +62,40 @@ class CaptionTasks:
     ) -> list[Scored]:
         """Scores of all files of one task, in the order of ``entries``."""
         found = [Scored(entry, "caption") for entry in entries]
-        self._score(dict(enumerate(found)), files, records, PLAIN, "off")
-        with_spice = {index: scored for index, scored in enumerate(found) if self._has_spice(task, scored.entry)}
-        if with_spice:
-            self._score(with_spice, files, records[: self._spice.images or None], (SPICE,), self._spice.mode)
+        few = records[: self._spice.images or None]
+        with_spice = {index: files[index] for index, scored in enumerate(found) if self._has_spice(task, scored.entry)}
+        with ThreadPoolExecutor(1) as pool:
+            spice = pool.submit(lambda: list(self._scores(with_spice, few, self._spice.mode)) if with_spice else [])
+            for part in self._scores(dict(enumerate(files)), records, None):
+                self._add_all(found, files, part, PLAIN)
+            for part in spice.result():
+                self._add_all(found, files, part, (SPICE,))
         return found
 
-    def _score(
-        self,
-        found: Mapping[int, Scored],
-        files: Sequence[Captions],
-        records: Sequence[CaptionRecord],
-        metrics: Sequence[str],
-        mode: SpiceMode,
-    ) -> None:
-        """Score all records, then each domain as a set of its own, since CIDEr depends on the set."""
+    def _scores(
+        self, files: Mapping[int, Captions], records: Sequence[CaptionRecord], spice: SpiceMode | None
+    ) -> Iterator[Part]:
+        """Scores of all records, then of each domain as a set of its own, since CIDEr depends on the set.
+
+        With a mode for ``spice`` it is SPICE alone, else all but SPICE.
+        """
         domains = sorted({record.domain for record in records if record.domain})
         references = {official_id(record.id): record.captions for record in records}
-        with CaptionScorer(references, spice=mode, meteor=self._meteor) as scorer:
+        with CaptionScorer(references, spice=spice or "off", meteor=self._meteor) as scorer:
             for subset in ("all", *domains):
                 of_it = [record for record in records if subset in ("all", record.domain)]
                 names = [official_id(record.id) for record in of_it]
+                chosen: dict[Hashable, Captions] = {
+                    index: {name: captions[name] for name in names} for index, captions in files.items()
+                }
                 part = scorer if subset == "all" else scorer.part(names)
-                scores = part.score_many({index: {name: files[index][name] for name in names} for index in found})
-                for index, scored in found.items():
-                    self._add(scored, scores[index], of_it, subset, metrics)
-                    if subset == "all":
-                        _add_items(scored, files[index], scores[index], records, metrics)
+                yield Part(subset, of_it, part.score_many(chosen, spice_only=spice is not None))
+
+    def _add_all(self, found: Sequence[Scored], files: Sequence[Captions], part: Part, metrics: Sequence[str]) -> None:
+        for index, scores in part.scores.items():
+            self._add(found[index], scores, part.records, part.subset, metrics)
+            if part.subset == "all":
+                _add_items(found[index], files[index], scores, part.records, metrics)
 
     def _has_spice(self, task: str, entry: dict[str, Any]) -> bool:
         seeded = entry["seed"] is not None and entry["seed"] < self._spice.seeds

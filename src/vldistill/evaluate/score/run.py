@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,19 @@ def _score_all(params: Params, root: Path, index: list[dict[str, Any]]) -> Itera
         for task in (task for task in TASKS if task not in CAPTION_TASKS):
             for entry in by_task[task]:
                 yield _score_one(params, data, entry, source / entry["file"], bootstrap)
-        for task in CAPTION_TASKS:
-            if entries := by_task[task]:
-                files = [_results(source / entry["file"], "image_id", "caption") for entry in entries]
-                yield from captions.score(task, entries, files, data.captions(task))
+        given = {
+            task: [_results(source / entry["file"], "image_id", "caption") for entry in by_task[task]]
+            for task in CAPTION_TASKS
+            if by_task[task]
+        }
+        # side by side, since the first waits for SPICE's parser for minutes
+        with ThreadPoolExecutor() as pool:
+            waiting = [
+                pool.submit(captions.score, task, by_task[task], files, data.captions(task))
+                for task, files in given.items()
+            ]
+            for scores in waiting:
+                yield from scores.result()
 
 
 def _score_one(params: Params, data: Data, entry: dict[str, Any], path: Path, bootstrap: Bootstrap) -> Scored:
