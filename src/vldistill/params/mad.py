@@ -33,7 +33,11 @@ class MadOptions(Section):
     """One MAD training: what an arm, a task or a fraction may override."""
 
     student: StudentName = Field("student", description="The student that learns, by its name under `pretrain`.")
-    weight: float = Field(3.0, ge=0, description="Weight lambda of distillation; 0 = the task loss only.")
+    weight: float = Field(
+        3.0,
+        ge=0,
+        description="Weight lambda of distillation; 0 = the task loss only; `settings` go over any other.",
+    )
     teachers: Teachers = Field(default_factory=Teachers, description="Weight of each teacher.")
     target: Target = Field(
         "selected",
@@ -75,7 +79,7 @@ class MadOptions(Section):
         default_factory=lambda: Training.model_validate(
             {"steps": 300, "batch_size": 32, "learning_rate": 0.0005, "embedding_rate": 20.0, "checkpoint_every": 300}
         ),
-        description="Length and optimiser of the training.",
+        description="Length and optimiser of the training. `settings` go over its two rates.",
     )
 
     @model_validator(mode="after")
