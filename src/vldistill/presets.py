@@ -17,10 +17,13 @@ HEAD = "# The experiment. Every key is described in docs/params.md; presets: vld
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with the keys of ``over`` laid over it, mappings merged key by key, everything else replaced."""
+    """``base`` with the keys of ``over`` laid over it, mappings merged key by key, everything else replaced.
+
+    An empty mapping empties the one below it: key by key, a preset could never remove any.
+    """
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        both = isinstance(value, dict) and value and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both else value
     return merged
 

@@ -10,8 +10,9 @@ from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
 
-FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}}
+FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}, "settings": {}, "settings_of": {}}
 """What goes with a list of arms of one's own."""
+RATES = {"learning_rate": 0.001, "embedding_rate": 1.0}
 
 
 def mad(**changes: Any) -> Any:
@@ -59,9 +60,48 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("projected_input", "baseline") == {"projected_input"}
     assert changed("stopped_25", "baseline") == {"trained"}
     assert changed("smoothed", "baseline") == {"label_smoothing"}
-    # settings that were tuned
-    assert changed("nkd_alike", "nkd") == changed("undistilled", "baseline") == {"training.learning_rate"}
     assert changed("mad_gap25", "mad") == changed("baseline_gap25", "baseline") == {"student"}
+    # settings, and no more
+    tuned = {"training.learning_rate", "training.embedding_rate", "weight"}
+    assert changed("nkd_alike", "nkd") <= tuned and changed("undistilled", "baseline") <= tuned - {"weight"}
+    assert changed("baseline_dev_tuned", "baseline") <= tuned
+
+
+def test_settings_go_over_all_other_options_but_not_over_no_weight() -> None:
+    tuned = {"learning_rate": 0.01, "embedding_rate": 4.0, "weight": 2.0}
+    options = mad(
+        arms={"mad": {"training": {"learning_rate": 0.02}}, "own": {"weight": 5.0}},
+        per_task={"vcr": {"training": {"learning_rate": 0.03}}},
+        per_fraction={"vcr-10": {"weight": 7.0, "training": {"embedding_rate": 6.0}}},
+        **FEW | {"settings": {"mad": {"vcr-10": tuned}, "own": {"vcr-10": {**tuned, "weight": None}}}},
+    )
+
+    def seen(arm: str, task: Any) -> tuple[float, float, float]:
+        found = options.options_of(arm, task, 10)
+        return found.training.learning_rate, found.training.embedding_rate, found.weight
+
+    assert seen("mad", "vcr") == (0.01, 4.0, 2.0)
+    assert seen("mad", "snli_ve") == (0.02, 20.0, 3.0), "a task without settings"
+    assert seen("own", "vcr") == (0.01, 4.0, 7.0), "no weight is the arm's own"
+    alone = mad(
+        arms={"mad": {}, "alone": {"weight": 0.0}},
+        **FEW | {"settings": {"mad": {"vcr-10": tuned}}, "settings_of": {"alone": "mad"}},
+    ).options_of("alone", "vcr", 10)
+    assert (alone.training.learning_rate, alone.weight) == (0.01, 0.0)
+
+
+def test_a_size_without_settings_has_those_of_the_next_larger_one() -> None:
+    rates = {"vcr-5": 0.5, "vcr-25": 0.25, "snli_ve-100": 0.1}
+    settings = {key: {"learning_rate": rate, "embedding_rate": 1.0} for key, rate in rates.items()}
+    options = mad(settings={"mad": settings}, extra={}, sweep={"on_dev": {}})
+
+    def rate(task: Any, fraction: int) -> float:
+        return options.options_of("ts", task, fraction).training.learning_rate
+
+    assert [rate("vcr", fraction) for fraction in (1, 5, 10, 25, 100)] == [0.5, 0.5, 0.25, 0.25, 0.25]
+    assert {rate("snli_ve", fraction) for fraction in (1, 100)} == {0.1}
+    assert rate("vqa", 10) == options.training.learning_rate
+    assert options.options_of("baseline", "vcr", 10).training.learning_rate == options.training.learning_rate
 
 
 def test_default_grid() -> None:
@@ -106,6 +146,8 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         active=["mad"],
         dropout=0.3,
         arms={"baseline": {"weight": 0.0, "training": {"embedding_rate": 5.0}}, "nkd": {"weight": 9.0}, "mad": {}},
+        settings={"mad": {"vcr-10": {"learning_rate": 0.5, "embedding_rate": 7.0, "weight": 8.0}}},
+        settings_of={},
         extra={},
         sweep={"on_dev": {}},
     ).distill.mad
@@ -114,10 +156,13 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
     assert {(each.dropout, each.tuning.holdout) for each in found.values()} == {(0.0, 0.25)}
     assert [each.weight for each in found.values()] == [0.0, 3.0, 3.0]
     assert found["mad"].training.batch_size == 8
-    cells = mad_cells(trial(2, sweep={"tasks": ["vcr"]}))
-    assert {(cell.task, cell.fraction, cell.arm) for cell in cells} == {
-        ("vcr", 10, arm) for arm in ("baseline", "nkd", "mad")
-    }
+    cells = mad_cells(trial(2, sweep={"tasks": ["vcr"]}, seeds={"mad": 5}, fraction_seeds={"25": 4}))
+    counts = {(cell.task, cell.fraction, cell.arm): 0 for cell in cells}
+    for cell in cells:
+        counts[cell.task, cell.fraction, cell.arm] += 1
+    seeds = {10: 3, 25: 2, 100: 1}
+    assert counts == {("vcr", size, arm): n for size, n in seeds.items() for arm in ("baseline", "nkd", "mad")}
+    assert len(mad_cells(trial(2, sweep={"tasks": ["vcr"], "fractions": [10], "seeds": {25: 1}}))) == 3 * 3
 
 
 @pytest.mark.parametrize(
@@ -162,16 +207,20 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             r"trials: 1 and 2 agree in learning rate and embedding rate",
         ),
         ({"sweep": {"on_dev": {"mad": "ts"}}}, r"sweep.on_dev.mad: mad_dev_tuned is expected, or mad itself, not ts"),
-        ({"sweep": {"on_dev": {"mad": "mad_dev_tuned"}}}, r"no arm called 'mad_dev_tuned'"),
+        ({"sweep": {"on_dev": {"mad": "mad_dev_tuned"}}}, r"settings: mad_dev_tuned has none: .*sweep\.on_dev"),
+        ({"settings": {}, "sweep": {"on_dev": {}}}, r"settings: baseline_dev_tuned has none: .*extra\.dev_tuned"),
         (
-            {"arms": {"mad": {}, "mad_dev_tuned": {"target": "cls"}}, "active": ["mad"], "extra": {}}
-            | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
-            r"arms\.mad_dev_tuned: differs from mad in target, which no trial sets",
+            {"arms": {"mad": {}}} | FEW | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
+            r"no arm called 'mad_dev_tuned'",
         ),
-        (
-            {"arms": {"mad": {}, "mad_dev_tuned": {"dropout": 0.3}}, "active": ["mad"], "extra": {}}
-            | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
-            r"arms\.mad_dev_tuned: differs from mad in dropout, which no trial sets",
+        *(
+            (
+                FEW
+                | {"arms": {"mad": {}, "mad_dev_tuned": over}, "settings": {"mad_dev_tuned": {"vcr-10": RATES}}}
+                | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
+                rf"arms\.mad_dev_tuned: differs from mad in {field}, which no trial sets",
+            )
+            for field, over in (("target", {"target": "cls"}), ("dropout", {"dropout": 0.3}))
         ),
         (
             {"extra": {"some": {"arms": ["mad_gap25"]}}},
@@ -179,6 +228,15 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             r"take mad_gap25 out of distill\.mad\.extra\.some\.arms, or put 25 into pretrain\.student\.gaps",
         ),
         ({"student": "student_gap25"}, r"distill\.mad\.active: baseline learns with student_gap25"),
+        ({"settings": {"madd": {}}}, r"no arm called 'madd'; the nearest is mad"),
+        ({"settings": {"mad": {"10": RATES}}}, r"settings: mad\.10 is not TASK-FRACTION"),
+        ({"settings": {"mad": {"vcr-0": RATES}}}, r"settings: mad\.vcr-0 is not TASK-FRACTION"),
+        ({"settings": {"mad": {"vcr-10": {**RATES, "steps": 3}}}}, r"settings\.mad\.vcr-10\.steps: unknown key"),
+        ({"settings": {"ts": {}}}, r"settings\.ts: it has those of mad \(settings_of\.ts\)"),
+        ({"settings_of": {"mine": "mad"}}, r"no arm called 'mine'"),
+        ({"settings_of": {"ts": "cw", "cw": "mad"}}, r"settings_of\.ts: cw has those of mad: name that arm"),
+        ({"sweep": {"seeds": {"10": 0}}}, r"seeds: 10: 0 is not a fraction in percent with at least one seed"),
+        ({"sweep": {"seeds": {"all": 1}}}, r"seeds: all: 1 is not a fraction"),
         ({"seeds": {"ts": 6}}, r"6 seeds at 10 percent, split.mad 5 subsets: raise split.mad.seeds"),
     ],
 )

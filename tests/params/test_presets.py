@@ -85,6 +85,14 @@ def test_the_paper_preset_trains_every_part_and_control_on_every_fraction() -> N
     }
 
 
+def test_no_arm_of_the_paper_preset_has_settings_of_the_miniature() -> None:
+    mad = presets.params_of(ROOT, "paper").distill.mad
+    assert mad.settings == {}
+    begun = [mad.options_of(arm, task, fraction) for arm in mad.arms for task in TASKS for fraction in (1, 10, 100)]
+    assert {(each.training.learning_rate, each.training.embedding_rate) for each in begun} == {(0.00005, 1.0)}
+    assert {each.weight for each in begun} == {0.0, 1.0}
+
+
 def test_a_broken_params_file_can_be_replaced(project):
     (project / "params.yaml").write_text("compute: {thread: 1}\n")
     assert "compute.thread: 1 -> (absent)" in presets.difference(project, "mini")

@@ -19,8 +19,9 @@ import yaml
 
 from tests.tuning.factory import write_trial
 
+SWEEP = {"tasks": ["vcr"], "fractions": [10]}
 trial = yaml.safe_load(Path("params.yaml").read_text())["distill"]["mad"]["sweep"]["trial"]
-write_trial(Path("made"), trial, lambda arm, task, trial: (50.0 + trial, 60.0 - trial), sweep={"tasks": ["vcr"]})
+write_trial(Path("made"), trial, lambda arm, task, fraction, trial: (50.0 + trial, 60.0 - trial), sweep=SWEEP)
 for name in sys.argv[1:]:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     (shutil.copytree if Path("made", name).is_dir() else shutil.copy)(Path("made", name), name)
@@ -40,7 +41,7 @@ stages:
     outs: [results/evaluate/mad/score/scores-vqa.jsonl, results/distill/mad/vqa]
 """
 PARAMS = """
-distill: {mad: {sweep: {trial: 1, tasks: [vcr]}}}
+distill: {mad: {sweep: {trial: 1, tasks: [vcr], fractions: [10]}}}
 evaluate: {mad: {split: dev}}
 """
 
@@ -87,7 +88,7 @@ def test_commits_and_experiments_make_one_table(repository: Path) -> None:
     assert [(row[0], row[1]) for row in rows] == [(arm, n) for arm in ("baseline", "nkd", "mad") for n in ("1", "2")]
     # seeds 0 to 2 are one point better on average
     assert [row[5:7] for row in rows] == [["52.0", "60.0"], ["53.0", "59.0"]] * 3
-    assert [row[7] for row in rows] == ["dev", "hold-out"] * 3
+    assert [row[7:] for row in rows] == [["dev:", "10", "%"], ["hold-out:", "10", "%"]] * 3
     # with the workspace it is the same table
     again = call(repository, f"{sys.executable} -m vldistill.cli.main tuning workspace second")
     assert again.split("Read from")[0] == said.split("Read from")[0]

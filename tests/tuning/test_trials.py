@@ -9,33 +9,44 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.tuning.factory import mad, write_trial
+from tests.tuning.factory import Recipe, mad, write_trial
 from vldistill.compare.table import to_markdown
 from vldistill.errors import InputError
 from vldistill.params import parse
-from vldistill.tuning.table import BEGIN, END, choices, table, to_yaml, write
+from vldistill.tuning.table import BEGIN, END, choices, tables, to_yaml, write
 from vldistill.tuning.trials import Trials, gathered, read_models
 
 POINTS = (1, 2, 3)
-# the hold-out prefers trial 2 of all arms; dev the third of MAD and the first of the baseline
-HELD = {1: 60.0, 2: 62.0, 3: 61.0}
-DEV = {"baseline": {1: 59.0, 2: 58.0, 3: 57.0}, "nkd": HELD, "mad": {1: 70.0, 2: 71.0, 3: 72.0}}
+ARMS = ("baseline", "nkd", "mad")
+# what each criterion prefers; dev as the hold-out but for MAD at 25 % of VCR
+BEST = {("snli_ve", 10): 2, ("snli_ve", 25): 2, ("vcr", 10): 1, ("vcr", 25): 3}
+FEW: dict[str, Any] = {"tasks": ["snli_ve", "vcr"], "fractions": [10, 25]}
 
 
-def recipe(arm: str, task: str, trial: int) -> tuple[float, float]:
-    """VCR is harder by ten points and prefers trial 1 a little."""
-    off = -10.0 + (trial == 1) * 0.5 if task == "vcr" else 0.0
-    return HELD[trial] + off, DEV[arm][trial] + off
+def recipe(arm: str, task: str, fraction: int, trial: int) -> tuple[float, float]:
+    """Five points for the best trial of a place."""
+    best = BEST[task, fraction]
+    on_dev = 2 if (arm, task, fraction) == ("mad", "vcr", 25) else best
+    return 60.0 + 5 * (trial == best), 50.0 + 5 * (trial == on_dev)
+
+
+def flat(*_: Any) -> tuple[float, float]:
+    return 50.0, 50.0
+
+
+def write_few(root: Path, number: int, recipe: Recipe, sweep: dict[str, Any] | None = None, **changes: Any) -> Path:
+    """A trial of two tasks at two sizes."""
+    return write_trial(root, number, recipe, sweep={**FEW, **(sweep or {})}, **changes)
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
     """Three trials of eight, a checkout each."""
-    return {f"trial-{number}": write_trial(tmp_path / str(number), number, recipe) for number in POINTS}
+    return {f"trial-{number}": write_few(tmp_path / str(number), number, recipe) for number in POINTS}
 
 
 def read(folders: dict[str, Path]) -> Trials:
-    sweep = mad().sweep
+    sweep = mad(sweep=FEW).sweep
     return gathered([model for name, root in folders.items() for model in read_models(name, root, sweep)], sweep)
 
 
@@ -47,79 +58,100 @@ def edited(path: Path, change: Any) -> None:
 
 def test_every_arm_has_its_trials_with_means_over_seeds(folders: dict[str, Path]) -> None:
     trials = read(folders)
-    assert trials.places == [("snli_ve", 10), ("vcr", 10)]
-    assert {arm: list(own) for arm, own in trials.scores.items()} == {arm: [1, 2, 3] for arm in DEV}
+    assert trials.places == list(BEST)
+    assert {arm: list(own) for arm, own in trials.scores.items()} == {arm: [1, 2, 3] for arm in ARMS}
     score = trials.scores["mad"][3]["vcr", 10]
     assert (score.seeds, score.items) == (3, {"holdout": 101, "dev": 500})
-    assert score.values == {"holdout": pytest.approx(52.0), "dev": pytest.approx(63.0)}
-    assert trials.mean("mad", 3, "dev") == pytest.approx((73 + 63) / 2)
-    assert [trials.chosen(arm, "holdout") for arm in DEV] == [2, 2, 2]
-    assert [trials.chosen(arm, "dev") for arm in DEV] == [1, 2, 3]
+    # of seeds 0 to 2, each a point better than the one before
+    assert score.values == {"holdout": pytest.approx(61.0), "dev": pytest.approx(51.0)}
+    assert trials.scores["mad"][3]["vcr", 25].seeds == 2
+    assert trials.scores["mad"][3]["vcr", 25].values["holdout"] == pytest.approx(65.5)
+
+
+def test_each_criterion_chooses_in_each_place(folders: dict[str, Path]) -> None:
+    trials = read(folders)
+    for arm in ARMS:
+        assert {where: trials.chosen(arm, where, "holdout") for where in BEST} == BEST
+        assert {where: trials.chosen(arm, where, "dev") for where in BEST} == BEST | (
+            {("vcr", 25): 2} if arm == "mad" else {}
+        )
 
 
 def test_of_equal_trials_the_first_is_chosen(tmp_path: Path) -> None:
-    trials = read({str(n): write_trial(tmp_path / str(n), n, lambda *_: (50.0, 50.0)) for n in (3, 2)})
-    assert trials.chosen("mad", "holdout") == trials.chosen("mad", "dev") == 2
+    trials = read({str(n): write_few(tmp_path / str(n), n, flat) for n in (3, 2)})
+    assert {trials.chosen("mad", where, name) for where in BEST for name in ("holdout", "dev")} == {2}
 
 
-def test_the_table_marks_what_each_criterion_chooses(folders: dict[str, Path]) -> None:
-    made = table(read(folders), mad(), {"trial-1": "0" * 40, "elsewhere": ""})
-    shown = [{key: row[key].shown for key, _ in made.columns} for row in made.rows]
-    chosen = {(row["arm"], row["trial"]): row["chosen"] for row in shown if row["chosen"]}
-    assert chosen == {
-        ("baseline", "1"): "dev",
-        ("baseline", "2"): "hold-out",
-        ("nkd", "2"): "hold-out and dev",
-        ("mad", "2"): "hold-out",
-        ("mad", "3"): "dev",
+def test_a_table_a_task_marks_what_each_criterion_chooses(folders: dict[str, Path]) -> None:
+    first, second = tables(read(folders), mad(sweep=FEW), {"trial-1": "0" * 40, "elsewhere": ""})
+    shown = {
+        made.name: [{key: row[key].shown for key, _ in made.columns} for row in made.rows] for made in (first, second)
     }
-    assert {row["weight"] for row in shown if row["arm"] == "baseline"} == {"\u2013"}
-    assert [row["weight"] for row in shown if row["arm"] == "mad"] == ["1", "3", "10"]
-    assert ("snli_ve.10.holdout", "snli_ve 10 %, hold-out, n = 101") in made.columns
-    text = "\n".join(made.notes)
+    chosen = {
+        (name, row["arm"], row["trial"]): row["chosen"] for name, rows in shown.items() for row in rows if row["chosen"]
+    }
+    assert chosen == {
+        **{("trials_snli_ve", arm, "2"): "hold-out: 10, 25 %; dev: 10, 25 %" for arm in ARMS},
+        **{("trials_vcr", arm, "1"): "hold-out: 10 %; dev: 10 %" for arm in ARMS},
+        **{("trials_vcr", arm, "3"): "hold-out: 25 %; dev: 25 %" for arm in ("baseline", "nkd")},
+        ("trials_vcr", "mad", "2"): "dev: 25 %",
+        ("trials_vcr", "mad", "3"): "hold-out: 25 %",
+    }
+    assert {row["weight"] for row in shown["trials_vcr"] if row["arm"] == "baseline"} == {"\u2013"}
+    assert [row["weight"] for row in shown["trials_vcr"] if row["arm"] == "mad"] == ["1", "3", "10"]
+    assert ("25.holdout", "25 %, hold-out, n = 250") in first.columns
+    assert all("Seeds: 3 at 10 %, 2 at 25 %" in made.notes[0] for made in (first, second))
+    text = "\n".join(second.notes)
     assert "3 trials of each arm" in text and "Not run, by no arm: trial 4, 5, 6, 7, 8." in text
-    assert "trial-1 (0000000000), elsewhere" in text
+    assert "trial-1 (0000000000), elsewhere" in text and len(first.notes) == 1
 
 
 def test_choices_become_arms_that_params_accept(folders: dict[str, Path]) -> None:
-    found = yaml.safe_load(to_yaml(choices(read(folders), mad())))["distill"]["mad"]
-    assert found["sweep"]["on_dev"] == {"baseline": "baseline_dev_tuned", "nkd": "nkd", "mad": "mad_dev_tuned"}
-    assert found["extra"]["dev_tuned"]["arms"] == ["baseline_dev_tuned", "mad_dev_tuned"]
-    assert "nkd_dev_tuned" not in found["arms"]
+    text = to_yaml(choices(read(folders), mad(sweep=FEW)))
+    assert "snli_ve-10: {learning_rate: 0.0005, embedding_rate: 1.0}" in text and "&id" not in text
+    found = yaml.safe_load(text)["distill"]["mad"]
+    assert found["sweep"]["on_dev"] == {"baseline": "baseline", "nkd": "nkd", "mad": "mad_dev_tuned"}
+    assert found["extra"]["dev_tuned"] == {"arms": ["mad_dev_tuned"], "tasks": FEW["tasks"], "fractions": [10]}
+    assert list(found["settings"]) == [*ARMS, "mad_dev_tuned"]
     options = parse({"distill": {"mad": found}}).distill.mad
-    tuned = {arm: options.options_of(arm, "vcr", 10) for arm in options.arms}
-    assert [tuned[arm].training.learning_rate for arm in DEV] == [0.0005] * 3
-    assert (tuned["baseline"].weight, tuned["baseline_dev_tuned"].weight) == (0.0, 0.0)
-    assert tuned["baseline_dev_tuned"].training.learning_rate == 0.00025
-    assert (tuned["mad"].weight, tuned["mad_dev_tuned"].weight) == (3.0, 10.0)
-    assert (tuned["nkd"].target, tuned["nkd"].confidence.kind) == ("cls", "constant")
-    shared = {"of": "nkd", "over": {"confidence": {"kind": "constant"}}}
-    assert to_yaml({"nkd": shared, "nkd_dev_tuned": shared}).count("constant") == 2, "no reference between arms"
+
+    def tuned(arm: str, *where: Any) -> tuple[float, float]:
+        own = options.options_of(arm, *where)
+        return own.training.learning_rate, own.weight
+
+    rates = {where: mad().sweep.trials[trial - 1].learning_rate for where, trial in BEST.items()}
+    assert {where: tuned("baseline", *where) for where in BEST} == {where: (rate, 0.0) for where, rate in rates.items()}
+    assert {where: tuned("stopped_50", *where)[0] for where in BEST} == rates
+    assert tuned("nkd", "vcr", 25) == tuned("ts", "vcr", 25) == tuned("mad", "vcr", 25) == (0.001, 10.0)
+    assert tuned("mad_dev_tuned", "vcr", 25) == (0.0005, 3.0)
+    assert tuned("mad_dev_tuned", "vcr", 10) == tuned("mad", "vcr", 10) == (0.00025, 1.0)
     # a trial goes over the settings that were chosen: the sweep can be repeated
     again = mad(**{**found, "sweep": {**found["sweep"], "trial": 7}}).options_of("mad", "vcr", 10).training
     assert (again.learning_rate, again.embedding_rate) == (0.001, 20.0)
 
 
 def test_trials_that_differ_in_the_embedding_rate_alone_are_told_apart(tmp_path: Path) -> None:
-    trials = read({str(n): write_trial(tmp_path / str(n), n, lambda _, __, n: (50.0 + n, 60.0 - n)) for n in (2, 6)})
-    rows = [row for row in table(trials, mad(), {}).rows if row["arm"].text == "nkd"]
+    trials = read({str(n): write_few(tmp_path / str(n), n, lambda *of: (50.0 + of[3], 60.0 - of[3])) for n in (2, 6)})
+    rows = [row for row in tables(trials, mad(), {})[0].rows if row["arm"].text == "nkd"]
     assert [(row["rate"].text, row["embedding_rate"].text, row["weight"].text) for row in rows] == [
         ("0.0005", "1", "3"),
         ("0.0005", "20", "3"),
     ]
     options = parse(choices(trials, mad())).distill.mad
-    for arm in DEV:
+    for arm in ARMS:
         tuned = [options.options_of(name, "snli_ve", 10).training for name in (arm, f"{arm}_dev_tuned")]
         assert [(one.learning_rate, one.embedding_rate) for one in tuned] == [(0.0005, 20.0), (0.0005, 1.0)]
 
 
 def test_the_table_is_written_between_the_marks(folders: dict[str, Path], tmp_path: Path) -> None:
-    page, made = tmp_path / "tuning.md", to_markdown(table(read(folders), mad(), {}))
+    page, made = tmp_path / "tuning.md", to_markdown(tables(read(folders), mad(), {})[0])
     page.write_text(f"# Tuning\n\n{BEGIN}\nnothing yet\n{END}\n\nThe end.\n")
     for _ in range(2):
         write(page, [made, "choices"])
         text = page.read_text()
-        assert text.startswith(f"# Tuning\n\n{BEGIN}\n\n**Trials, percent**") and text.endswith(f"{END}\n\nThe end.\n")
+        assert text.startswith(f"# Tuning\n\n{BEGIN}\n\n**snli_ve: trials, percent**") and text.endswith(
+            f"{END}\n\nThe end.\n"
+        )
         assert text.count("choices") == 1 and "nothing yet" not in text
     page.write_text("# Tuning\n")
     with pytest.raises(InputError, match=r"tuning\.md.*marks of the trials.*end of trials"):
@@ -129,20 +161,24 @@ def test_the_table_is_written_between_the_marks(folders: dict[str, Path], tmp_pa
 
 
 def test_an_arm_with_fewer_trials_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
-    write_trial(tmp_path / "4", 4, lambda *_: (50.0, 50.0), arms=["baseline", "mad"])
+    write_few(tmp_path / "4", 4, flat, arms=["baseline", "mad"])
     with pytest.raises(InputError, match=r"arm nkd has 3 trials, others have 4: it lacks 4.*same number of trials"):
         read({**folders, "trial-4": tmp_path / "4"})
 
 
 def test_a_trial_with_fewer_seeds_or_tasks_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
-    short = write_trial(tmp_path / "4", 4, lambda *_: (50.0, 50.0), seeds=2)
-    with pytest.raises(InputError, match=r"trial 4 of arm baseline lacks 2 of 6 models, first snli_ve/baseline-f10-s2"):
+    lacks = "trial 4 of arm baseline lacks"
+    short = write_few(tmp_path / "4", 4, flat, {"seeds": {"10": 3, "25": 1}})
+    with pytest.raises(InputError, match=rf"{lacks} 2 of 10 models, first snli_ve/baseline-f25-s1"):
         read({**folders, "trial-4": short})
-    short = write_trial(tmp_path / "one", 4, lambda *_: (50.0, 50.0), sweep={"tasks": ["snli_ve"]})
-    with pytest.raises(InputError, match=r"trial 4 of arm baseline lacks 3 of 6 models, first vcr/baseline-f10-s0"):
+    short = write_few(tmp_path / "one", 4, flat, {"tasks": ["snli_ve"]})
+    with pytest.raises(InputError, match=rf"{lacks} 5 of 10 models, first vcr/baseline-f10-s0"):
         read({**folders, "trial-4": short})
     with pytest.raises(InputError, match="no trial on vcr at 10 %"):
         read({"trial-4": short})
+    short = write_few(tmp_path / "small", 4, flat, {"fractions": [10]})
+    with pytest.raises(InputError, match=rf"{lacks} 4 of 10 models, first snli_ve/baseline-f25-s0"):
+        read({**folders, "trial-4": short})
 
 
 def test_a_trial_twice_is_refused(folders: dict[str, Path]) -> None:
@@ -151,10 +187,10 @@ def test_a_trial_twice_is_refused(folders: dict[str, Path]) -> None:
 
 
 def test_trials_that_differ_in_more_than_their_settings_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    other = write_trial(tmp_path / "4", 4, lambda *_: (50.0, 50.0), label_smoothing=0.1)
+    other = write_few(tmp_path / "4", 4, flat, label_smoothing=0.1)
     with pytest.raises(InputError, match=r"options\.label_smoothing: not the same in trial-1 and in trial-4"):
         read({**folders, "trial-4": other})
-    other = write_trial(tmp_path / "4", 4, lambda *_: (50.0, 50.0), sweep={"holdout": 0.5})
+    other = write_few(tmp_path / "4", 4, flat, {"holdout": 0.5})
     with pytest.raises(InputError, match=r"options\.tuning\.holdout: not the same"):
         read({**folders, "trial-4": other})
     file = folders["trial-3"] / "results/distill/mad/vcr/mad-f10-s1/config.json"
@@ -195,5 +231,7 @@ def test_scores_that_are_not_of_dev_are_refused(folders: dict[str, Path], tmp_pa
     file.unlink()
     with pytest.raises(InputError, match=r"no score on dev of baseline-f10-s0.*evaluate_mad_score@TASK"):
         read(folders)
-    with pytest.raises(InputError, match=r"none:results/distill/mad: no model of baseline, nkd, mad on snli_ve, vcr"):
+    with pytest.raises(
+        InputError, match=r"none:results/distill/mad: no model of baseline, nkd, mad on snli_ve, vcr, vqa"
+    ):
         read_models("none", tmp_path / "none", mad().sweep)

@@ -17,10 +17,10 @@ from vldistill.layout import PARAMS
     "--write",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write table and choices between the marks of this Markdown file, as in docs/tuning.md.",
+    help="Also write tables and choices between the marks of this Markdown file, as in docs/tuning.md.",
 )
 def command(revisions: tuple[str, ...], file: Path | None) -> None:
-    """Show what each trial of a sweep scored, and the settings chosen by hold-out and by dev.
+    """Show what each trial of a sweep scored, and the settings chosen by hold-out and by dev: a table a task.
 
     Each REVISION is a DVC experiment, a git revision, `workspace` or a folder of another checkout in which
     distill.mad.sweep.trial was run; all together must hold the same trials for every arm. Trials, arms and tasks are
@@ -28,7 +28,7 @@ def command(revisions: tuple[str, ...], file: Path | None) -> None:
     """
     from vldistill.compare.table import to_markdown
     from vldistill.params import load
-    from vldistill.tuning.table import choices, table, to_yaml, write
+    from vldistill.tuning.table import choices, tables, to_yaml, write
     from vldistill.tuning.trials import gathered, read_models
 
     mad = load(Path.cwd() / PARAMS).distill.mad
@@ -36,10 +36,12 @@ def command(revisions: tuple[str, ...], file: Path | None) -> None:
         there = located(Path.cwd(), revisions, Path(folder), "trials")
         models = [model for name, (path, _) in there.items() for model in read_models(name, path, mad.sweep)]
     trials = gathered(models, mad.sweep)
-    made = table(trials, mad, {name: commit for name, (_, commit) in there.items()})
+    made = tables(trials, mad, {name: commit for name, (_, commit) in there.items()})
     chosen = to_yaml(choices(trials, mad))
-    show(made, None)
-    click.echo(f"\nFor params.yaml:\n{chosen}", nl=False)
+    for each in made:
+        show(each, None)
+        click.echo()
+    click.echo(f"For params.yaml:\n{chosen}", nl=False)
     if file is not None:
-        write(file, [to_markdown(made), f"For params.yaml:\n\n```yaml\n{chosen}```"])
+        write(file, [*map(to_markdown, made), f"For params.yaml:\n\n```yaml\n{chosen}```"])
         click.echo(f"written: {file}")

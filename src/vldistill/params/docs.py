@@ -56,14 +56,20 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
             continue
         cells = (f"`{prefix}{name}`", _type(info), _default(info), info.description or "")
         rows.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |\n")
-        for inner in _models_below(info.annotation):
-            rows.extend(_rows(inner, f"{prefix}{name}.*."))
+        for inner, stars in _models_below(info.annotation):
+            rows.extend(_rows(inner, f"{prefix}{name}.{stars}"))
     return rows
 
 
-def _models_below(annotation: Any) -> list[type[BaseModel]]:
-    """Models inside a mapping or list: their keys are shown once, below a star."""
-    return [item for item in typing.get_args(annotation) if isinstance(item, type) and issubclass(item, BaseModel)]
+def _models_below(annotation: Any) -> list[tuple[type[BaseModel], str]]:
+    """Models inside a mapping or list: their keys are shown once, below a star for each level."""
+    found = []
+    for item in typing.get_args(annotation):
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            found.append((item, "*."))
+        else:
+            found += [(inner, f"*.{stars}") for inner, stars in _models_below(item)]
+    return found
 
 
 def _type(info: FieldInfo) -> str:
@@ -92,16 +98,16 @@ def _type_name(annotation: Any) -> str:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    value = info.get_default(call_default_factory=True)
-    if isinstance(value, dict):
-        value = {
-            key: item.model_dump(exclude_unset=True) if isinstance(item, BaseModel) else item
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        value = [item.model_dump() if isinstance(item, BaseModel) else item for item in value]
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(_plain(info.get_default(call_default_factory=True)), ensure_ascii=False)
     return f"`{text}`" if len(text) <= 60 else "see params.yaml"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def targets(root: Path) -> dict[Path, str]:

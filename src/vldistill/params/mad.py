@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from vldistill.params.arms import check_known, check_name, check_run, resolve
 from vldistill.params.base import Section
 from vldistill.params.mad_parts import Adaptation, Confidence, Projections, TeacherHead, Teachers, Tuning
+from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, TRIALS, Settings, Trial, nearest
 from vldistill.params.training import Training
 
 Task = Literal["snli_ve", "vcr", "vqa"]
@@ -24,13 +25,19 @@ Target = Literal["cls", "selected", "both", "random", "argmin"]
 SELECTIONS: tuple[Target, ...] = ("selected", "both")
 """The targets whose token and region are those that the teacher chooses."""
 Percent = Annotated[int, Field(ge=1, le=100)]
+PERCENT = "([1-9][0-9]?|100)"
+OF_TASK = f"({'|'.join(TASKS)})"
 
 
 class MadOptions(Section):
     """One MAD training: what an arm, a task or a fraction may override."""
 
     student: StudentName = Field("student", description="The student that learns, by its name under `pretrain`.")
-    weight: float = Field(3.0, ge=0, description="Weight lambda of distillation; 0 = the task loss only.")
+    weight: float = Field(
+        3.0,
+        ge=0,
+        description="Weight lambda of distillation; 0 = the task loss only; `settings` go over any other.",
+    )
     teachers: Teachers = Field(default_factory=Teachers, description="Weight of each teacher.")
     target: Target = Field(
         "selected",
@@ -76,7 +83,7 @@ class MadOptions(Section):
         default_factory=lambda: Training.model_validate(
             {"steps": 300, "batch_size": 32, "learning_rate": 0.0005, "embedding_rate": 20.0, "checkpoint_every": 300}
         ),
-        description="Length and optimiser of the training.",
+        description="Length and optimiser of the training. `settings` go over its two rates.",
     )
 
     @model_validator(mode="after")
@@ -94,13 +101,12 @@ class MadOptions(Section):
 ON_DEV = "_dev_tuned"
 """What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
 NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
-ALONE: dict[str, Any] = {"weight": 0.0, "training": {"learning_rate": 0.00025}}
+ALONE: dict[str, Any] = {"weight": 0.0}
 ARMS: dict[str, dict[str, Any]] = {
-    # docs/tuning.md tells where the rates come from, and why the baseline's are not the sweep's choice
     "baseline": ALONE,
-    "nkd": {**NAIVE, "training": {"learning_rate": 0.001}},
+    "nkd": NAIVE,
     "mad": {},
-    # what one part of MAD adds is held against naive distillation with MAD's own settings
+    # naive distillation with MAD's settings
     "nkd_alike": NAIVE,
     "nkd_trainable": {**NAIVE, "projections": {"kind": "trainable"}},
     "ts": {"confidence": {"kind": "constant"}},
@@ -110,8 +116,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
     "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
     "shuffled_targets": {"shuffle_targets": True},
-    # and distillation itself against this
-    "undistilled": {"weight": 0.0},
+    "undistilled": ALONE,
     "embeddings_init": {**ALONE, "embeddings": "teacher"},
     "projected_input": {**ALONE, "projected_input": True},
     "stopped_25": {**ALONE, "trained": 0.25},
@@ -119,9 +124,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "smoothed": {**ALONE, "label_smoothing": 0.2},
     **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
     **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
-    "baseline" + ON_DEV: {"weight": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 1.0}},
 }
 ACTIVE = list(ARMS)[:3]
+ARMS |= {arm + ON_DEV: ARMS[arm] for arm in ACTIVE}
 MATCHED = ["stopped_25", "stopped_50", "smoothed"]
 """The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
 DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
@@ -130,7 +135,7 @@ UNASKED = ["baseline_gap25", "mad_gap25"]
 PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED, *UNASKED)]
 PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
-    "vqa": {"dropout": 0.0, "training": {"learning_rate": 0.002, "embedding_rate": 10.0}},
+    "vqa": {"dropout": 0.0},
 }
 PER_FRACTION: dict[str, dict[str, Any]] = {
     "25": {"training": {"steps": 450}},
@@ -150,25 +155,9 @@ class Grid(Section):
     )
 
 
-class Trial(Section):
-    """The settings of one trial, tried together."""
-
-    learning_rate: float = Field(gt=0, description="Peak learning rate, `training.learning_rate` of every arm.")
-    embedding_rate: float = Field(gt=0, description="`training.embedding_rate` of every arm.")
-    weight: float = Field(gt=0, description="Weight lambda of the arms that distil; others have none.")
-
-
-# four learning rates, word embeddings once at the same and once at twenty times the rate; both meet the same weights
-TRIALS = [
-    (0.00025, 1.0, 1.0),
-    (0.0005, 1.0, 3.0),
-    (0.001, 1.0, 10.0),
-    (0.002, 1.0, 3.0),
-    (0.00025, 20.0, 10.0),
-    (0.0005, 20.0, 3.0),
-    (0.001, 20.0, 3.0),
-    (0.002, 20.0, 1.0),
-]
+def keys_as_text(value: Any) -> Any:
+    """A mapping with text for keys: YAML reads a bare 1 as a number."""
+    return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
 
 
 class Sweep(Section):
@@ -189,18 +178,36 @@ class Sweep(Section):
         "without distillation get as many trials as the others.",
     )
     arms: list[str] = Field(default_factory=lambda: list(ACTIVE), min_length=1, description="The arms that are tuned.")
-    tasks: list[Task] = Field(default_factory=lambda: [*TASKS[:2]], min_length=1, description="On these tasks.")
+    tasks: list[Task] = Field(default_factory=lambda: [*TASKS], min_length=1, description="On these tasks.")
     fractions: list[Percent] = Field(
-        default_factory=lambda: [10], min_length=1, description="And these training subsets, in percent."
+        default_factory=lambda: [10, 25, 100], min_length=1, description="And these training subsets, in percent."
+    )
+    seeds: dict[str, int] = Field(
+        default_factory=lambda: {"10": 3, "25": 2, "100": 1},
+        description="Number of seeds of every arm of a trial by fraction; one that is not named has `default_seeds`.",
     )
     holdout: float = Field(
         0.25, gt=0, lt=1, description="`tuning.holdout` of a trial: what is trained on the rest is judged on it."
     )
     on_dev: dict[str, str] = Field(
-        default_factory=lambda: {arm: arm + ON_DEV if arm + ON_DEV in ARMS else arm for arm in ACTIVE},
+        default_factory=lambda: {arm: arm + ON_DEV if arm + ON_DEV in SETTINGS else arm for arm in ACTIVE},
         description="Arm -> the arm with the settings that dev would choose: `ARM_dev_tuned`, or the arm itself where "
-        "dev chooses the same; empty where no sweep was run. The report shows them in a column of their own.",
+        "dev chooses the same at every task and size; empty where no sweep was run. The report shows them in a column "
+        "of their own.",
     )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _keys_as_text(cls, value: Any) -> Any:
+        return keys_as_text(value)
+
+    @field_validator("seeds", mode="after")
+    @classmethod
+    def _seeds_by_fraction(cls, value: dict[str, int]) -> dict[str, int]:
+        for key, count in value.items():
+            if not re.fullmatch(PERCENT, key) or count < 1:
+                raise ValueError(f"{key}: {count} is not a fraction in percent with at least one seed")
+        return value
 
     @model_validator(mode="after")
     def _trials_differ(self) -> Self:
@@ -222,16 +229,10 @@ class Sweep(Section):
         return {arm: tuned for arm, tuned in self.on_dev.items() if tuned}
 
     def over(self, weight: float) -> dict[str, Any]:
-        """What the trial lays over an arm of weight ``weight``, which stays where it is 0; nothing without a trial."""
+        """What the trial lays over an arm of weight ``weight``; nothing without a trial."""
         if not self.trial:
             return {}
-        return settings(self.trials[self.trial - 1], distils=weight > 0) | {"tuning": {"holdout": self.holdout}}
-
-
-def settings(trial: Trial, *, distils: bool) -> dict[str, Any]:
-    """A trial as options of an arm."""
-    found = {"training": {"learning_rate": trial.learning_rate, "embedding_rate": trial.embedding_rate}}
-    return {"weight": trial.weight, **found} if distils else found
+        return self.trials[self.trial - 1].over(weight) | {"tuning": {"holdout": self.holdout}}
 
 
 class Mad(MadOptions):
@@ -250,6 +251,17 @@ class Mad(MadOptions):
         default_factory=lambda: {name: dict(over) for name, over in ARMS.items()},
         description="Arm -> the options it overrides.",
     )
+    settings: dict[str, dict[str, Settings]] = Field(
+        default_factory=lambda: {arm: dict(own) for arm, own in SETTINGS.items()},
+        description="Arm -> TASK-FRACTION as in `vcr-25` -> its tuned settings there. They go over the options, "
+        "`arms`, `per_task` and `per_fraction`: another `training.learning_rate`, `training.embedding_rate` or "
+        "`weight` has no effect on an arm that has settings; change them here. A size that is not named has those of "
+        "the next larger one of the task that is, else of the largest; a task that is not named has none.",
+    )
+    settings_of: dict[str, str] = Field(
+        default_factory=lambda: dict(SETTINGS_OF),
+        description="Arm -> the arm whose settings it has, since it is held against it. Others have their own or none.",
+    )
     active: list[str] = Field(default_factory=lambda: list(ACTIVE), description="The arms that are run.")
     tasks: list[Task] = Field(default_factory=lambda: [*TASKS], description="On these tasks.")
     fractions: list[Percent] = Field(
@@ -265,7 +277,7 @@ class Mad(MadOptions):
         default_factory=lambda: {
             "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
             "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
-            "dev_tuned": Grid(arms=[*DEV_TUNED], tasks=["snli_ve", "vcr"], fractions=[10]),
+            "dev_tuned": Grid(arms=[arm for arm in DEV_TUNED if arm in SETTINGS], tasks=["snli_ve", "vcr"]),
         },
         description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
         "controls, `matched` are baselines brought to MAD's accuracy, `dev_tuned` have the settings that dev chooses.",
@@ -280,15 +292,22 @@ class Mad(MadOptions):
     @field_validator("per_fraction", "fraction_seeds", mode="before")
     @classmethod
     def _keys_as_text(cls, value: Any) -> Any:
-        # YAML reads a bare 1 as a number
-        return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
+        return keys_as_text(value)
 
     @field_validator("per_fraction", mode="after")
     @classmethod
     def _keys_name_fractions(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for key in value:
-            if not re.fullmatch(rf"(({'|'.join(TASKS)})-)?([1-9][0-9]?|100)", key):
+            if not re.fullmatch(rf"({OF_TASK}-)?{PERCENT}", key):
                 raise ValueError(f"{key} is neither a fraction in percent nor TASK-FRACTION ({', '.join(TASKS)})")
+        return value
+
+    @field_validator("settings", mode="after")
+    @classmethod
+    def _keys_name_places(cls, value: dict[str, dict[str, Settings]]) -> dict[str, dict[str, Settings]]:
+        for arm, key in ((arm, key) for arm, own in value.items() for key in own):
+            if not re.fullmatch(f"{OF_TASK}-{PERCENT}", key):
+                raise ValueError(f"{arm}.{key} is not TASK-FRACTION ({', '.join(TASKS)})")
         return value
 
     @model_validator(mode="after")
@@ -301,6 +320,7 @@ class Mad(MadOptions):
             check_run(self.sweep.arms, "sweep.arms", {})
         for arm, tuned in self.sweep.dev_choices.items():
             self._check_on_dev(arm, tuned)
+        self._check_settings()
         for arm in self.arms:
             check_name(arm)
             for task, fraction in self._overridden():
@@ -323,6 +343,8 @@ class Mad(MadOptions):
 
     def seeds_of(self, arm: str, fraction: int) -> int:
         """Number of seeds of `arm` at a fraction in percent."""
+        if self.sweep.trial:
+            return self.sweep.seeds.get(str(fraction), self.default_seeds)
         return max(self.seeds.get(arm, self.default_seeds), self.fraction_seeds.get(str(fraction), 1))
 
     def options_of(self, arm: str | None, task: Task, fraction: int) -> MadOptions:
@@ -334,13 +356,36 @@ class Mad(MadOptions):
             *((self.per_fraction.get(key, {}), f"per_fraction.{key}") for key in (str(fraction), f"{task}-{fraction}")),
         ):
             options = resolve(MadOptions, options.model_dump(), over, where)
+        own, key = self.settings_at(arm, task, fraction)
+        over = self.settings[own][key].over(options.weight) if key else {}
+        options = resolve(MadOptions, options.model_dump(), over, f"settings.{own}.{key}")
         return resolve(MadOptions, options.model_dump(), self.sweep.over(options.weight), "sweep")
+
+    def settings_at(self, arm: str | None, task: Task, fraction: int) -> tuple[str, str | None]:
+        """The arm, and its TASK-FRACTION or none, whose settings `arm` has on a task at a fraction in percent."""
+        own = self.settings_of.get(arm or "", arm or "")
+        return own, nearest(self.settings.get(own, {}), task, fraction)
 
     def _overridden(self) -> Iterator[tuple[Task, int]]:
         """Every task with every fraction that the grids have or that has options of its own."""
         own = (int(key.rpartition("-")[2]) for key in self.per_fraction)
         fractions = {*(each for grid in self.grids for each in grid.fractions), *own}
         return ((task, fraction) for task in TASKS for fraction in sorted(fractions))
+
+    def _check_settings(self) -> None:
+        """Refuse settings that no arm has, and arms that are said to have dev's but have none."""
+        check_known([*self.settings, *self.settings_of, *self.settings_of.values()], self.arms)
+        for arm, other in self.settings_of.items():
+            if arm in self.settings:
+                raise ValueError(f"settings.{arm}: it has those of {other} (settings_of.{arm}): remove one of the two")
+            if other in self.settings_of:
+                raise ValueError(f"settings_of.{arm}: {other} has those of {self.settings_of[other]}: name that arm")
+        run = {arm for grid in self.grids for arm in grid.arms}
+        for arm in (*self.sweep.dev_choices.values(), *sorted(run)):
+            if arm.endswith(ON_DEV) and arm not in self.settings:
+                raise ValueError(
+                    f"settings: {arm} has none: give it some, or leave it out of sweep.on_dev and extra.dev_tuned"
+                )
 
     def _check_on_dev(self, arm: str, tuned: str) -> None:
         """Refuse an arm that is not the other one but for what a trial sets."""

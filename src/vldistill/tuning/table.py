@@ -13,8 +13,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.statistics import DEV
 from vldistill.files import write_text
-from vldistill.params.mad import ON_DEV, Mad, settings
-from vldistill.presets import merge
+from vldistill.params.mad import ON_DEV, Mad, Task
 from vldistill.report.table import Cell, Table
 from vldistill.tuning.trials import CRITERIA, HOLDOUT, Trials, Where
 
@@ -24,67 +23,78 @@ END = "<!-- end of trials -->"
 _MARKED = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
-def table(trials: Trials, mad: Mad, sources: Mapping[str, str]) -> Table:
-    """All trials of all arms, each with what both criteria see.
+def tables(trials: Trials, mad: Mad, sources: Mapping[str, str]) -> list[Table]:
+    """All trials of all arms, each with what both criteria see: a table for each task.
 
     Args:
         trials: the sweep.
         mad: its parameters.
         sources: what was read -> its commit, or nothing for a folder.
     """
+    tasks = list(dict.fromkeys(task for task, _ in trials.places))
+    # what all tables share is said once, below the last
+    return [_table(trials, mad, task, notes(trials, mad, sources) if task == tasks[-1] else []) for task in tasks]
+
+
+def _table(trials: Trials, mad: Mad, task: Task, shared: Sequence[str]) -> Table:
     columns = [("arm", "arm"), ("trial", "trial"), ("rate", "learning rate"), ("embedding_rate", "embedding rate")]
     columns.append(("weight", "weight"))
     some = next(iter(next(iter(trials.scores.values())).values()))
-    for where in trials.places:
+    places = [where for where in trials.places if where[0] == task]
+    for where in places:
         columns += [(_key(where, name), _label(where, name, some[where].items[name])) for name in CRITERIA]
-    columns += [(f"mean.{name}", f"mean, {LABELS[name]}") for name in CRITERIA if len(trials.places) > 1]
     columns.append(("chosen", "chosen by"))
-    rows = [_row(trials, mad, arm, trial) for arm, found in trials.scores.items() for trial in found]
-    return Table("trials", "Trials, percent", columns, rows, ("arm", "trial"), notes(trials, mad, sources))
+    rows = [_row(trials, mad, arm, trial, places) for arm, found in trials.scores.items() for trial in found]
+    seeds = ", ".join(f"{some[where].seeds} at {where[1]} %" for where in places)
+    said = [f"Seeds: {seeds}; means over them; n: items of a seed.", *shared]
+    return Table(f"trials_{task}", f"{task}: trials, percent", columns, rows, ("arm", "trial"), said)
 
 
-def _row(trials: Trials, mad: Mad, arm: str, number: int) -> dict[str, Cell]:
-    trial, distils = mad.sweep.trials[number - 1], _distils(mad, arm, trials.places[0])
-    choosing = [LABELS[name] for name in CRITERIA if trials.chosen(arm, name) == number]
+def _row(trials: Trials, mad: Mad, arm: str, number: int, places: Sequence[Where]) -> dict[str, Cell]:
+    trial = mad.sweep.trials[number - 1]
     row = {
         "arm": Cell(arm),
         "trial": Cell(number=number, digits=0),
         "rate": Cell(f"{trial.learning_rate:g}"),
         "embedding_rate": Cell(f"{trial.embedding_rate:g}"),
-        "weight": Cell(f"{trial.weight:g}") if distils else Cell(),
-        "chosen": Cell(" and ".join(choosing)),
+        "weight": Cell(f"{trial.weight:g}") if _weight(mad, arm, places[0]) else Cell(),
+        "chosen": Cell(_chosen_for(trials, arm, number, places)),
     }
+    own = trials.scores[arm][number]
+    return row | {_key(where, name): Cell(number=own[where].values[name]) for where in places for name in CRITERIA}
+
+
+def _chosen_for(trials: Trials, arm: str, number: int, places: Sequence[Where]) -> str:
+    """At which sizes a criterion chooses the trial, as in `hold-out: 10, 25 %; dev: 10 %`."""
+    found = []
     for name in CRITERIA:
-        row |= {
-            _key(where, name): Cell(number=score.values[name]) for where, score in trials.scores[arm][number].items()
-        }
-        row[f"mean.{name}"] = Cell(number=trials.mean(arm, number, name), digits=2)
-    return row
+        if sizes := [str(where[1]) for where in places if trials.chosen(arm, where, name) == number]:
+            found.append(f"{LABELS[name]}: {', '.join(sizes)} %")
+    return "; ".join(found)
 
 
 def _key(where: Where, name: str) -> str:
-    return f"{where[0]}.{where[1]}.{name}"
+    return f"{where[1]}.{name}"
 
 
 def _label(where: Where, name: str, items: int) -> str:
-    return f"{where[0]} {where[1]} %, {LABELS[name]}, n = {items}"
+    return f"{where[1]} %, {LABELS[name]}, n = {items}"
 
 
-def _distils(mad: Mad, arm: str, where: Where) -> bool:
-    return mad.options_of(arm, where[0], where[1]).weight > 0
+def _weight(mad: Mad, arm: str, where: Where) -> float:
+    return mad.options_of(arm, *where).weight
 
 
 def notes(trials: Trials, mad: Mad, sources: Mapping[str, str]) -> list[str]:
     """What the numbers are, which trials are not there, and where all was read."""
     arms, share = list(trials.scores), mad.sweep.holdout
     own = trials.scores[arms[0]]
-    seeds = next(iter(next(iter(own.values())).values())).seeds
     metrics = ", ".join(dict.fromkeys(f"{task}: {CHIEF[task]}" for task, _ in trials.places))
     found = [
-        f"{len(own)} trials of each arm, alike: {', '.join(arms)}. Seeds: {seeds}; means over them; n: items of a "
-        "seed. A criterion chooses the trial with the highest mean over tasks and sizes, of equals the first.",
+        f"{len(own)} trials of each arm, alike: {', '.join(arms)}. A criterion chooses for each arm, task and size the "
+        "trial with the highest score there, of equals the first.",
         f"hold-out: accuracy on {100 * share:g} % of the training subset's images (vcr: movies), which are kept from "
-        "training (vcr: of answers and rationales alike).",
+        "training (vcr: of answers and rationales alike; vqa: the mean score of the answers given).",
         f"dev: the chief score on dev ({metrics}) of the same models, so of models trained on the other "
         f"{100 * (1 - share):g} % of the subset.",
     ]
@@ -97,22 +107,30 @@ def notes(trials: Trials, mad: Mad, sources: Mapping[str, str]) -> list[str]:
 def choices(trials: Trials, mad: Mad) -> dict[str, Any]:
     """The part of params.yaml that takes the choices over.
 
-    The hold-out's are the arms' own settings; where dev chooses others, these make an arm ``ARM_dev_tuned``, run in the
-    grid ``dev_tuned`` on the tasks and sizes of the sweep.
+    The hold-out's are the arms' own settings. An arm for which dev chooses another trial in any place gets an arm
+    ``ARM_dev_tuned`` with dev's in all of them, run in the grid ``dev_tuned`` at the smallest size of the sweep.
     """
-    arms: dict[str, Any] = {}
-    on_dev: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    tuned: dict[str, Any] = {}
     for arm in trials.scores:
-        chosen = {name: trials.chosen(arm, name) for name in CRITERIA}
-        distils = _distils(mad, arm, trials.places[0])
-        over = {name: settings(mad.sweep.trials[chosen[name] - 1], distils=distils) for name in CRITERIA}
-        arms[arm] = merge(mad.arms[arm], over[HOLDOUT])
-        on_dev[arm] = arm if chosen[HOLDOUT] == chosen[DEV] else arm + ON_DEV
-        if on_dev[arm] != arm:
-            arms[on_dev[arm]] = merge(mad.arms[arm], over[DEV])
-    tuned = [name for arm, name in on_dev.items() if name != arm]
-    grid = {"arms": tuned, "tasks": list(mad.sweep.tasks), "fractions": list(mad.sweep.fractions)}
-    return {"distill": {"mad": {"arms": arms, "extra": {"dev_tuned": grid}, "sweep": {"on_dev": on_dev}}}}
+        own, dev = (_chosen(trials, mad, arm, name) for name in (HOLDOUT, DEV))
+        settings[arm] = own
+        if dev != own:
+            tuned[arm + ON_DEV] = dev
+    on_dev = {arm: arm + ON_DEV if arm + ON_DEV in tuned else arm for arm in settings}
+    grid = {"arms": list(tuned), "tasks": list(mad.sweep.tasks), "fractions": [min(mad.sweep.fractions)]}
+    made = {"settings": settings | tuned, "extra": {"dev_tuned": grid}, "sweep": {"on_dev": on_dev}}
+    return {"distill": {"mad": made}}
+
+
+def _chosen(trials: Trials, mad: Mad, arm: str, criterion: str) -> dict[str, dict[str, float]]:
+    """TASK-FRACTION -> what the trial that a criterion chooses there sets in an arm."""
+    found = {}
+    for where in trials.places:
+        chosen = mad.sweep.trials[trials.chosen(arm, where, criterion) - 1]
+        idle = set() if _weight(mad, arm, where) else {"weight"}
+        found[f"{where[0]}-{where[1]}"] = chosen.model_dump(exclude=idle)
+    return found
 
 
 class _WrittenOut(yaml.SafeDumper):

@@ -2,11 +2,12 @@
 
 A trial's models are trained on the training subset without its hold-out (`distill.mad.sweep.holdout`) and judged twice:
 
-- on the hold-out, by the accuracy that training left in the model's config.json (VCR: of answers and rationales alike);
+- on the hold-out, by the accuracy that training left in the model's config.json (VCR: of answers and rationales alike;
+  VQA: the mean score of the answers given);
 - on dev, by the chief score in the tidy rows of the score stage. These are the same models: what is judged on
   dev has not been trained on the hold-out either.
 
-An arm has one setting for all tasks, so a criterion chooses the trial whose mean over tasks and sizes is highest.
+An arm has settings of its own at each task and size: a criterion chooses the trial that is highest there.
 """
 
 from __future__ import annotations
@@ -81,13 +82,10 @@ class Trials:
     places: Sequence[Where]
     scores: Mapping[str, Mapping[int, Mapping[Where, Score]]]
 
-    def mean(self, arm: str, trial: int, criterion: str) -> float:
-        """The mean over places, each counting alike."""
-        return fmean(self.scores[arm][trial][where].values[criterion] for where in self.places)
-
-    def chosen(self, arm: str, criterion: str) -> int:
-        """The trial with the highest mean; of equals the first."""
-        return max(sorted(self.scores[arm]), key=lambda trial: self.mean(arm, trial, criterion))
+    def chosen(self, arm: str, where: Where, criterion: str) -> int:
+        """The trial with the highest score in a place; of equals the first."""
+        own = self.scores[arm]
+        return max(sorted(own), key=lambda trial: own[trial][where].values[criterion])
 
 
 def read_models(name: str, root: Path, sweep: Sweep) -> list[TrialModel]:

@@ -36,6 +36,7 @@ def params_tree(**mad: Any) -> dict[str, Any]:
     """params.yaml: two fractions, two seeds, few steps; options of MAD over them."""
     options = {
         "training": TRAINING, "default_seeds": 2, "fractions": [50, 100], "per_fraction": {}, "per_task": {},
+        "settings": {}, "sweep": {"on_dev": {}},
         "extra": {}, "head": {"folds": 2, "steps": 5, "hidden": 4}, "projections": {"pairs": 64},
     }  # fmt: skip
     return {

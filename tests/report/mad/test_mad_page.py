@@ -21,7 +21,7 @@ from vldistill.evaluate.mad.tables import Results, read_results
 from vldistill.files import read_jsonl
 from vldistill.params import Params
 from vldistill.presets import render
-from vldistill.report.mad import difference_tables, gallery, names, score_tables
+from vldistill.report.mad import difference_tables, gallery, names, part, score_tables
 from vldistill.report.mad.found import Found, metrics, read
 from vldistill.report.mad.part import SECTIONS
 
@@ -215,9 +215,29 @@ def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Para
     report.run(params, root)
     html = (layout.report(root) / "index.html").read_text(encoding="utf-8")
     assert "tuned on dev\u2021" in html
-    # VQA was not tuned: it has no such column
-    assert html.count(">the same<") == 2 * 3 * 3
-    assert "VQA: not in the sweep." in html
+    assert html.count(">the same<") == 3 * 3 * 3
+    # a task that was not in the sweep has no such column
+    tree["distill"]["mad"]["sweep"] |= {"tasks": ["vcr"]}
+    report.run(Params.model_validate(tree), root)
+    assert (layout.report(root) / "index.html").read_text(encoding="utf-8").count(">the same<") == 3 * 3
     tree["distill"]["mad"]["sweep"]["on_dev"] = dict.fromkeys(("baseline", "nkd", "mad"), "")
     report.run(Params.model_validate(tree), root)
     assert "tuned on dev" not in (layout.report(root) / "index.html").read_text(encoding="utf-8")
+
+
+def test_places_whose_settings_were_not_chosen_there_are_listed(both_params: Params, found: Found) -> None:
+    def notes(settings: dict[str, Any]) -> list[str]:
+        tree = both_params.model_dump(mode="json")
+        tree["distill"]["mad"] |= {"settings": dict.fromkeys(("baseline", "nkd", "mad"), settings)}
+        tree["distill"]["mad"]["sweep"]["on_dev"] = {}
+        tree["distill"]["mad"]["extra"]["dev_tuned"]["arms"] = []
+        return part._settings_notes(Params.model_validate(tree), found)
+
+    rates = {"learning_rate": 0.001, "embedding_rate": 1.0}
+    everywhere = {f"{task}-{fraction}": rates for task in TASKS for fraction in (10, 25, 100)}
+    (told,) = notes(everywhere)
+    assert "a hold-out inside the training subset of the same task and size chose" in told
+    told, rest = notes({key: rates for key in everywhere if key not in ("vqa-10", "vqa-100", "vcr-25")})
+    assert "chose" in told and rest.startswith("VCR at 25 %; VQA at 10, 100 %: settings that were not chosen inside")
+    (rest,) = notes({})
+    assert rest.startswith("SNLI-VE at 10, 25, 100 %; VCR at 10, 25, 100 %; VQA at 10, 25, 100 %: ")

@@ -14,7 +14,7 @@ Row = dict[str, Cell]
 ENDS = [("low", "from"), ("high", "to")]
 ON_DEV_NOTE = (
     "\u2021: settings chosen by accuracy on the whole dev set, more labels than a small training subset has: not the "
-    "headline. How its settings are chosen, and for which arm not inside the training subset, tells docs/tuning.md."
+    "headline."
 )
 PILLS = {"shown": "good", "met": "good", "opposite": "bad", "not met": "bad"}
 """Verdict -> its tone; all others are plain."""

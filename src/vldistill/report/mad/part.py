@@ -165,16 +165,42 @@ def _notes(params: Params, found: Found) -> list[str]:
     notes = [f"{names.task(task)} was not evaluated: {reason}." for task, reason in found.absent.items()]
     if params.evaluate.mad.split != "test":
         notes.append(f"MAD was evaluated on {params.evaluate.mad.split}, which tuning looks at: no test numbers.")
-    sweep = params.distill.mad.sweep
-    if sweep.dev_choices and (rest := [names.task(task) for task in found.tasks if task not in sweep.tasks]):
-        notes.append(
-            f"{', '.join(rest)}: not in the sweep. Its settings were not chosen inside its training subsets "
-            "(docs/tuning.md)."
-        )
+    notes += _settings_notes(params, found)
     if hidden := gallery.withheld(params, found.tasks):
         listed = ", ".join(map(names.task, hidden))
         notes.append(f"No examples of {listed}: their data may not be passed on (report.gated shows them).")
     return notes
+
+
+def _settings_notes(params: Params, found: Found) -> list[str]:
+    """Where settings come from, and at which tasks and sizes not from the training subset itself."""
+    mad = params.distill.mad
+    cells = [cell for cell in found.cells if cell.arm in score_tables.MAIN]
+    places = {(cell.task, cell.fraction) for cell in cells}
+    elsewhere = {
+        (cell.task, cell.fraction)
+        for cell in cells
+        if mad.settings_at(cell.arm, cell.task, cell.fraction)[1] != f"{cell.task}-{cell.fraction}"
+    }
+    told = []
+    if places - elsewhere:
+        told.append(
+            "Each arm\u2019s learning rate, embedding rate and weight of distillation are those that a hold-out inside "
+            "the training subset of the same task and size chose; a control has those of the arm that it is held "
+            "against. Steps, batch size and dropout are alike for all arms; the default\u2019s were chosen on dev "
+            "(docs/tuning.md)."
+        )
+    if elsewhere:
+        listed = (
+            f"{names.task(task)} at {', '.join(str(each) for on, each in sorted(elsewhere) if on == task)} %"
+            for task in found.tasks
+            if task in {on for on, _ in elsewhere}
+        )
+        told.append(
+            f"{'; '.join(listed)}: settings that were not chosen inside a training subset of that size "
+            "(docs/tuning.md)."
+        )
+    return told
 
 
 def _verdict(found: Found) -> str:
