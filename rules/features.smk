@@ -28,6 +28,8 @@ rule features_set:
         "logs/features/{encoder}/{dataset}.log",
     benchmark:
         "logs/benchmarks/features/{encoder}/{dataset}.tsv"
+    # the students, the longest jobs of all, are grounded on these regions
+    priority: lambda wildcards: int(wildcards.dataset == "vg")
     conda:
         "../envs/environment.yaml"
     threads: PARAMS.compute.threads

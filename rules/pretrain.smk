@@ -19,6 +19,8 @@ rule pretrain_model:
         "logs/pretrain/{model}.log",
     benchmark:
         "logs/benchmarks/pretrain/{model}.tsv"
+    # the teacher is what most jobs wait for
+    priority: lambda wildcards: int(wildcards.model == "clip")
     conda:
         "../envs/environment.yaml"
     threads: PARAMS.compute.threads
