@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from vldistill import artifact, layout, pretrain
+from vldistill.cli.pretrain import command
 from vldistill.distill.mad.items import student_text
 from vldistill.errors import InputError
 from vldistill.params import Params
@@ -139,6 +141,14 @@ def test_another_gap_is_made_besides_the_students_that_are_there(tmp_path: Path)
     assert [name for name in STUDENTS if few[name].absent] == ["student_gap0", "student_gap25", "student_gap50"]
     folder = pretrain.run(Params(), tmp_path, "student_gap25")
     assert artifact.absence(folder) == few["student_gap25"].absent
+
+
+def test_the_command_says_why_a_student_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(command, ["student_gap25"], catch_exceptions=False)
+    assert said.exit_code == 0
+    assert "student_gap25 is not made: " in said.output and "pretrain.student.gaps" in said.output
 
 
 def test_a_published_student_has_no_chosen_gap(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ def command(name: str, deadline: float | None) -> None:
 
     root = Path.cwd()
     folder = pretrain.run(load(root / PARAMS), root, name, deadline=deadline)
-    figures = read_manifest(folder)["meta"]["metrics"]
+    meta = read_manifest(folder)["meta"]
+    if reason := meta.get("absent"):
+        click.echo(f"{folder} is not made: {reason}")
+        return
     click.echo(folder)
-    for figure, value in figures.items():
+    for figure, value in meta["metrics"].items():
         click.echo(f"  {figure}: {value}")
