@@ -94,7 +94,7 @@ class Spice(Section):
     seeds: int = Field(1, ge=0, description="First seeds of those arms that SPICE scores.")
     tasks: list[CaptionTask] = Field(default_factory=lambda: list(CAPTION_TASKS[:1]), description="Caption sets.")
     images: int = Field(
-        300,
+        150,
         ge=0,
         description="Images it is computed on, the first of the id list (0 = all); n stands beside the number. Parsing "
         "six captions an image takes a core nearly half a second.",
