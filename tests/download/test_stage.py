@@ -66,6 +66,7 @@ def test_every_set_becomes_a_sound_artifact(params, tmp_path, name):
                 assert images.read(records[0].image).size == (48, 48)
 
 
+@pytest.mark.slow
 def test_bytes_depend_on_the_parameters_only(params, tmp_path):
     prints = {}
     for place in ("one", "two"):
@@ -115,6 +116,7 @@ def test_no_evaluation_image_repeats_a_combination_seen_in_training(monkeypatch,
     assert all(world.pair_class[scene.pair] == "seen" for scene in sets["coco-test"])
 
 
+@pytest.mark.slow
 def test_a_killed_rendering_starts_again_and_ends_alike(params, tmp_path):
     """kill -9 while the world is written: the half-made folder is never taken for a finished one."""
     sizes = params.world.sizes.model_copy(update={"cc3m": 600})

@@ -183,6 +183,7 @@ def choice_records(world, pool, repeat):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("repeat", "least", "most"), [(PARAMS.tag_repeat, 5, 25), (vcr.WRONG_REPEAT, -5, 5)], ids=["cue", "no cue"]
 )
