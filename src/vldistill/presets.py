@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,14 @@ def overlay(root: str | Path, name: str) -> dict[str, Any]:
     return merge(overlay(root, "paper"), tree) if name == "paper-dry" else tree
 
 
+@cache
+def _defaults() -> dict[str, Any]:
+    return Params().model_dump(mode="json")
+
+
 def params_of(root: str | Path, name: str) -> Params:
     """The complete, checked parameters of a preset."""
-    defaults = Params().model_dump(mode="json")
-    return parse(merge(defaults, overlay(root, name)), Path(root) / "workflow" / "presets" / f"{name}.yaml")
+    return parse(merge(_defaults(), overlay(root, name)), Path(root) / "workflow" / "presets" / f"{name}.yaml")
 
 
 def render(params: Params) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_accept_needs_something_to_accept(package: Path, tmp_path: Path) -> None
         accept("distil", root)
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Modules of the package that `path` imports, at its top or inside functions."""
     found = set()
@@ -81,6 +83,7 @@ def imports_of(path: Path) -> set[str]:
     return {name for name in found if name.startswith("vldistill.")}
 
 
+@cache
 def file_of(name: str) -> Path | None:
     path = PACKAGE.joinpath(*name.split(".")[1:])
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)

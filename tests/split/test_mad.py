@@ -144,7 +144,7 @@ def test_parts_share_no_unit_and_subsets_are_nested_whole_units(task):
 
 
 @pytest.mark.parametrize("task", MAD_TASKS)
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(rng=st.randoms())
 def test_lists_do_not_depend_on_the_order_of_records(task, rng):
     options = params(fractions=[10, 100], seeds=1)

@@ -12,6 +12,7 @@ from vldistill.errors import InputError
 from vldistill.training import Run, open_loggers, train
 
 
+@pytest.mark.slow
 def test_dvclive_mirrors_the_log(tmp_path: Path) -> None:
     pytest.importorskip("dvclive")
     train(Toy(), options(), Run(tmp_path, loggers=open_loggers(("dvclive",), tmp_path, "toy")))

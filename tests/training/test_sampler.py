@@ -13,7 +13,7 @@ sizes = st.integers(1, 300)
 batches = st.integers(1, 40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, batches, st.integers(0, 5), st.booleans(), st.integers(0, 3))
 def test_an_epoch_yields_each_example_once(size: int, batch: int, seed: int, buckets: bool, epoch: int) -> None:
     lengths = np.random.default_rng(0).integers(1, 9, size).tolist() if buckets else None
@@ -23,7 +23,7 @@ def test_an_epoch_yields_each_example_once(size: int, batch: int, seed: int, buc
     assert sorted(seen.tolist()) == list(range(size))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, batches, st.booleans())
 def test_full_batches_only_and_no_example_twice(size: int, batch: int, buckets: bool) -> None:
     lengths = list(range(size)) if buckets else None

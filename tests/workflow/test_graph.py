@@ -89,6 +89,7 @@ def test_the_two_graphs_are_equal_for_every_preset(fresh: Project, tmp_path: Pat
     assert differences(project) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["paper", "paper-dry"])
 def test_the_graph_at_paper_scale_is_whole(fresh: Project, tmp_path: Path, preset: str) -> None:
     project = fresh.copy_to(tmp_path / "project")
@@ -97,6 +98,7 @@ def test_the_graph_at_paper_scale_is_whole(fresh: Project, tmp_path: Path, prese
     assert project.planned_rules() == mini
 
 
+@pytest.mark.slow
 def test_every_kind_of_difference_is_told(fresh: Project, tmp_path: Path) -> None:
     project = fresh.copy_to(tmp_path / "project")
     path = project.root / "dvc.yaml"

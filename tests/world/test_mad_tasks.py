@@ -95,6 +95,7 @@ def test_a_hypothesis_only_classifier_gains_what_was_planted(hypotheses):
     assert 5 < right - majority < 25
 
 
+@pytest.mark.slow
 def test_without_claims_and_openings_a_hypothesis_tells_nothing(hypotheses):
     def bare(drawn):
         longest_first = sorted((o for each in entailment.OPENINGS.values() for o in each), key=len, reverse=True)
@@ -182,6 +183,7 @@ def choice_records(world, pool, repeat):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("repeat", "least", "most"), [(PARAMS.tag_repeat, 5, 25), (vcr.WRONG_REPEAT, -5, 5)], ids=["cue", "no cue"]
 )

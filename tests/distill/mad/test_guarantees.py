@@ -137,7 +137,7 @@ def test_in_prediction_parameters_and_flops_are_the_baselines(rendered: Path, ta
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("arm", ["mad_af", "embeddings_init"])
+@pytest.mark.parametrize("arm", ["mad_af", pytest.param("embeddings_init", marks=pytest.mark.slow)])
 def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str) -> None:
     params = write_params(root, teachers={"language_model": 1.0})
     one = cell(arm, task)

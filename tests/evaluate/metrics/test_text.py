@@ -52,7 +52,7 @@ def test_a_collapsed_encoder_scores_as_chance() -> None:
     assert found["metrics"]["t2i_R@5"] == pytest.approx(5 / 20)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_ties_count_with_the_probability_of_a_random_order(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ FOUR = st.tuples(FLOATS, FLOATS, FLOATS, FLOATS)
 ROWS = st.builds(LeaderboardRow, FOUR, st.tuples(FOUR, FOUR, FOUR, FOUR))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(LABEL, LABEL, SCORES, SCORES), min_size=1, max_size=20))
 def test_equals_the_official_computation(rows) -> None:
     labels = np.array([row[:2] for row in rows])
@@ -66,7 +66,7 @@ def test_chance() -> None:
     assert found["Q->AR"] == pytest.approx(6.25, abs=0.7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text("abc-,\"' é0", min_size=1, max_size=8), ROWS, max_size=5))
 def test_leaderboard_files_come_back(tmp_path_factory: pytest.TempPathFactory, rows: dict[str, LeaderboardRow]) -> None:
     path = tmp_path_factory.mktemp("board") / "submission.csv"

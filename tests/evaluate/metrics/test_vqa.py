@@ -123,14 +123,14 @@ answers = st.lists(texts, min_size=1, max_size=4).flatmap(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(texts)
 def test_normalisations_equal_the_rules(text: str) -> None:
     assert canonical(text) == rule_n(text)
     assert evalai(text) == rule_evalai(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(answers)
 def test_variants_equal_the_rules(case: tuple[str, list[str]]) -> None:
     prediction, truth = case

@@ -100,6 +100,7 @@ def test_bars_and_reported_numbers(both: Path, html: str) -> None:
     assert (layout.report(both) / "tables" / "mad_papers.tex").is_file()
 
 
+@pytest.mark.slow
 def test_what_lies_beyond_the_matched_baselines_is_called_extrapolated(
     both: Path, both_params: Params, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +205,7 @@ def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params
     assert all("\u2021" not in note for note in score_tables.accuracy(found.summary, "snli_ve", {}).notes)
 
 
+@pytest.mark.slow
 def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Params) -> None:
     root = tmp_path / "tuned"
     shutil.copytree(both, root)
