@@ -160,7 +160,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
     counts = {(cell.task, cell.fraction, cell.arm): 0 for cell in cells}
     for cell in cells:
         counts[cell.task, cell.fraction, cell.arm] += 1
-    seeds = {10: 3, 25: 2, 100: 1}
+    seeds = {10: 5, 25: 2, 100: 1}
     assert counts == {("vcr", size, arm): n for size, n in seeds.items() for arm in ("baseline", "nkd", "mad")}
     assert len(mad_cells(trial(2, sweep={"tasks": ["vcr"], "fractions": [10], "seeds": {25: 1}}))) == 3 * 3
 

@@ -19,7 +19,7 @@ import yaml
 
 from tests.tuning.factory import write_trial
 
-SWEEP = {"tasks": ["vcr"], "fractions": [10]}
+SWEEP = {"tasks": ["vcr"], "fractions": [10], "seeds": {"10": 3}}
 trial = yaml.safe_load(Path("params.yaml").read_text())["distill"]["mad"]["sweep"]["trial"]
 write_trial(Path("made"), trial, lambda arm, task, fraction, trial: (50.0 + trial, 60.0 - trial), sweep=SWEEP)
 for name in sys.argv[1:]:
@@ -41,7 +41,7 @@ stages:
     outs: [results/evaluate/mad/score/scores-vqa.jsonl, results/distill/mad/vqa]
 """
 PARAMS = """
-distill: {mad: {sweep: {trial: 1, tasks: [vcr], fractions: [10]}}}
+distill: {mad: {sweep: {trial: 1, tasks: [vcr], fractions: [10], seeds: {"10": 3}}}}
 evaluate: {mad: {split: dev}}
 """
 

@@ -20,7 +20,7 @@ POINTS = (1, 2, 3)
 ARMS = ("baseline", "nkd", "mad")
 # what each criterion prefers; dev as the hold-out but for MAD at 25 % of VCR
 BEST = {("snli_ve", 10): 2, ("snli_ve", 25): 2, ("vcr", 10): 1, ("vcr", 25): 3}
-FEW: dict[str, Any] = {"tasks": ["snli_ve", "vcr"], "fractions": [10, 25]}
+FEW: dict[str, Any] = {"seeds": {"10": 3, "25": 2}, "tasks": ["snli_ve", "vcr"], "fractions": [10, 25]}
 
 
 def recipe(arm: str, task: str, fraction: int, trial: int) -> tuple[float, float]:

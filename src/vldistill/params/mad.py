@@ -183,7 +183,7 @@ class Sweep(Section):
         default_factory=lambda: [10, 25, 100], min_length=1, description="And these training subsets, in percent."
     )
     seeds: dict[str, int] = Field(
-        default_factory=lambda: {"10": 3, "25": 2, "100": 1},
+        default_factory=lambda: {"10": 5, "25": 2, "100": 1},
         description="Number of seeds of every arm of a trial by fraction; one that is not named has `default_seeds`.",
     )
     holdout: float = Field(

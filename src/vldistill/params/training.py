@@ -22,8 +22,8 @@ class Training(Section):
     embedding_rate: float = Field(
         1.0,
         gt=0,
-        description="Factor on the learning rate of word embeddings, where a model has such a table: words "
-        "that are new to it have farther to go than all else.",
+        description="Factor on the learning rate of the embeddings of words that a student's pre-training never met: "
+        "they have farther to go than all else. A published student has met all of its words.",
     )
     warmup: int = Field(30, ge=0, description="Steps of linear warm-up.")
     final_share: float = Field(

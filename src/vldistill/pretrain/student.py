@@ -120,9 +120,18 @@ def ground(
     module.cpu().eval()
     start_types(student)
     # what it was kept from is told, so that others can find the phrases that it knows
-    student.facts.update(source="train", seen=[], withheld=sorted(withheld))
+    student.facts.update(source="train", seen=[], withheld=sorted(withheld), new_tokens=unmet(corpus, len(tokenizer)))
     student.save(folder)
     return {"train_loss": metrics["loss"], "phrases": len(fit), **dev_figures(module, corpus, dev)}
+
+
+def unmet(corpus: Corpus, vocabulary: int) -> list[int]:
+    """Ids of the tokens that no phrase has and that name no region of one."""
+    met = torch.zeros(vocabulary, dtype=torch.bool)
+    met[corpus.tokens.ids.flatten()] = True
+    met[corpus.tags.flatten()] = True
+    found: list[int] = (~met).nonzero().flatten().tolist()
+    return found
 
 
 def shape_of(model: options.StudentShape, vocabulary: int, region_width: int) -> SingleStreamConfig:

@@ -102,7 +102,7 @@ class Grounding(nn.Module):
 
     def words(self, states: Tensor) -> Tensor:
         """Logits [n, vocabulary] of states [n, D]."""
-        table = self.student.embeddings.word_embeddings.weight
+        table = self.student.word_embeddings
         return functional.linear(self.transform(states), table, self.bias.masked_fill(self.unmet, float("-inf")))
 
     def matching(self, cls: Tensor) -> Tensor:

@@ -21,9 +21,10 @@ from vldistill.params.compute import Compute
 from vldistill.params.training import Training
 from vldistill.progress import Progress
 from vldistill.signals import Stopped, StopRequest, stop_requests
-from vldistill.training import checkpoint, distributed
+from vldistill.training import checkpoint, distributed, new_words
 from vldistill.training.loggers import Logger
 from vldistill.training.metrics import MetricLog
+from vldistill.training.new_words import NewWords
 from vldistill.training.sampler import Sampler
 from vldistill.training.schedule import rate_share
 
@@ -31,7 +32,10 @@ Batch = dict[str, Tensor]
 
 
 class Task(Protocol):
-    """What is trained. Everything random in `collate` must come from the generator it is given."""
+    """What is trained. Everything random in `collate` must come from the generator it is given.
+
+    A task that knows which words its model has not met has a `new_words` besides, for `training.embedding_rate`.
+    """
 
     @property
     def module(self) -> nn.Module:
@@ -112,35 +116,32 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
-WORD_EMBEDDINGS = "word_embeddings.weight"
-
-
-def parameter_groups(module: nn.Module, options: Training) -> list[dict[str, Any]]:
-    """Matrices decay; vectors (biases, norms) and scalars (temperature) do not. Word embeddings have their own rate.
-
-    Raises:
-        VldistillError: word embeddings are given a rate, and there are none.
-    """
-    named = checkpoint.trainable(module)
-    apart = {name for name in named if options.embedding_rate != 1 and name.endswith(WORD_EMBEDDINGS)}
-    if options.embedding_rate != 1 and not apart:
-        raise VldistillError("training.embedding_rate: this model has no table of word embeddings. Set it to 1")
-    parameters = [parameter for name, parameter in named.items() if name not in apart]
-    decay, factor = options.weight_decay, options.embedding_rate
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay, "factor": 1.0},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0, "factor": 1.0},
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; vectors (biases, norms) and scalars (temperature) do not."""
+    parameters = list(checkpoint.trainable(module).values())
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    own = {"params": [named[name] for name in sorted(apart)], "weight_decay": decay, "factor": factor}
-    return [*groups, own] if apart else groups
+
+
+def _new_words(task: Task, options: Training) -> NewWords | None:
+    """The rows that learn at a rate of their own; None where nothing does."""
+    if options.embedding_rate == 1:
+        return None
+    words: NewWords | None = getattr(task, "new_words", None)
+    if words is None:
+        raise VldistillError("training.embedding_rate: nothing tells this model's new words. Set it to 1")
+    return words if len(words.rows) else None
 
 
 class _Loop:
     def __init__(self, task: Task, options: Training, run: Run, device: torch.device) -> None:
         self.task, self.options, self.run, self.device = task, options, run, device
         self.parameters = list(checkpoint.trainable(task.module).values())
+        self._words = _new_words(task, options)
         self.optimiser = torch.optim.AdamW(
-            parameter_groups(task.module, options),
+            parameter_groups(task.module, options.weight_decay),
             lr=options.learning_rate,
             betas=(options.beta1, options.beta2),
             eps=options.epsilon,
@@ -187,12 +188,15 @@ class _Loop:
             self.step, steps=self.options.steps, warmup=self.options.warmup, final_share=self.options.final_share
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["factor"]
+            group["lr"] = rate
         micro_batches = self._micro_batches()
         values = self._accumulate(micro_batches)
         distributed.sum_gradients(self.parameters)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.options.clip or float("inf"))
-        self.optimiser.step()
+        if self._words is None:
+            self.optimiser.step()
+        else:
+            new_words.step(self.optimiser, self._words, self.options.embedding_rate)
         self.optimiser.zero_grad(set_to_none=True)
         return {**values, "gradient_norm": norm, "learning_rate": rate}
 

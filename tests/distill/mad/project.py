@@ -80,7 +80,9 @@ def make_student(root: Path, **facts: Any) -> SingleStream:
         vocabulary=len(tokenizer), region_width=CLIP_CONFIG["vision_cfg"]["width"], width=WIDTH, layers=1, heads=2,
         feedforward=24, positions=64, types=4, dropout=0.0, pre_norm=True, init_std=0.2,
     )  # fmt: skip
-    return SingleStream(shape, tokenizer, {"source": "train", "seen": [], "withheld": ["crimson"], **facts})
+    new = list(range(len(tokenizer) - 9, len(tokenizer)))
+    told = {"source": "train", "seen": [], "withheld": ["crimson"], "new_tokens": new, **facts}
+    return SingleStream(shape, tokenizer, told)
 
 
 def cell(arm: str = "mad", task: Any = "snli_ve", fraction: int = 50, seed: int = 0) -> MadCell:

@@ -28,10 +28,8 @@ from vldistill.errors import InputError
 from vldistill.files import read_json, write_jsonl
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import ARMS, TASKS
-from vldistill.params.training import Training
 from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
 from vldistill.training import Run, train
-from vldistill.training.loop import parameter_groups
 
 OWN = [arm for arm in ARMS if "gap" not in arm]
 
@@ -273,13 +271,13 @@ def test_several_words_are_taught_alike_from_memory_and_from_the_store(
 
 
 @pytest.mark.parametrize("arm", ["baseline", "mad", "nkd_trainable"])
-def test_a_rate_for_word_embeddings_is_theirs_alone(rendered: Path, arm: str) -> None:
+def test_words_with_a_rate_of_their_own_are_those_that_the_student_never_met(rendered: Path, arm: str) -> None:
     made = prepared(rendered, arm)
-    *others, words = parameter_groups(made.task.module, Training(embedding_rate=20.0))
-    assert [id(each) for each in words["params"]] == [id(made.model.student.embeddings.word_embeddings.weight)]
-    assert [group["factor"] for group in (*others, words)] == [1.0, 1.0, 20.0]
-    learning = {id(each) for each in made.task.module.parameters() if each.requires_grad}
-    assert {id(each) for group in (*others, words) for each in group["params"]} == learning
+    student = made.model.student
+    assert made.task.new_words.table is student.embeddings.word_embeddings.weight
+    assert made.task.new_words.rows.tolist() == student.facts["new_tokens"] != []
+    student.facts.pop("new_tokens")
+    assert made.task.new_words.rows.tolist() == []
 
 
 def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:

@@ -199,7 +199,7 @@ def _of_words(student: Student, items: Items, texts: Store, alpha: float) -> dic
     found = token_words(student, items.teacher_texts)
     if len(found) < LEAST_WORDS:
         return {}
-    table: Tensor = student.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
+    table = student.word_embeddings
     return {WORDS: ridge(whole(text_vectors(list(found), texts)), table[list(found.values())], alpha)}
 
 
@@ -230,6 +230,6 @@ def embed_unknown(student: Student, items: Items, known: Items, texts: Store, ma
     new = {word: token for word, token in token_words(student, items.teacher_texts).items() if token not in met}
     if new:
         vectors = whole(text_vectors(list(new), texts))
-        table: Tensor = student.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
+        table = student.word_embeddings
         table[list(new.values())] = vectors @ matrix[:-1] + matrix[-1]
     return len(new)

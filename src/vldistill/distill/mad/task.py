@@ -26,6 +26,7 @@ from vldistill.models.mad import MadModel
 from vldistill.params.mad import MadOptions
 from vldistill.training import Sampler
 from vldistill.training.dropout import set_dropout
+from vldistill.training.new_words import NewWords
 
 WEIGHT = "weight_"
 """Prefix of the logged means of the weights w_m; they are terms of weight 0."""
@@ -83,6 +84,12 @@ class MadTask:
         self._model, self._inputs, self._teaching, self._options = model, inputs, teaching, options
         self._targets = items.targets
         set_dropout(model.student, options.dropout, options.attention_dropout)
+
+    @property
+    def new_words(self) -> NewWords:
+        """Words that the student has not met; a published one has met all of its own."""
+        rows = self._model.student.facts.get("new_tokens", [])
+        return NewWords(self._model.student.word_embeddings, torch.tensor(rows, dtype=torch.long))
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         """The student's batch of the texts of the items ``indices``, their targets, and what the teachers say."""

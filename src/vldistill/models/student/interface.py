@@ -83,7 +83,8 @@ class Student(nn.Module, ABC):
         visual: what it sees of an image: ``regions`` or ``pixels``.
         rule: how it wants its pixels; None where it sees regions.
         tokenizer: its tokenizer.
-        facts: origin, as JSON values; `seen` lists tasks whose training set it was pre-trained on.
+        facts: origin, as JSON values; `seen` lists tasks whose training set it was pre-trained on, `new_tokens` the
+            ids of the tokens that its pre-training never met.
     """
 
     kind: ClassVar[str]
@@ -104,6 +105,11 @@ class Student(nn.Module, ABC):
     @abstractmethod
     def positions(self) -> int:
         """Longest text in tokens."""
+
+    @property
+    @abstractmethod
+    def word_embeddings(self) -> Tensor:
+        """The embeddings [V, D] of its tokens."""
 
     @property
     @abstractmethod

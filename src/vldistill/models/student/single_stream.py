@@ -91,6 +91,11 @@ class SingleStream(Student):
         return self.config.positions
 
     @property
+    def word_embeddings(self) -> Tensor:
+        """The embeddings [V, D] of its tokens."""
+        return self.embeddings.word_embeddings.weight
+
+    @property
     def segment_types(self) -> tuple[int, ...]:
         """Question, answer and rationale as UNITER marks them for VCR, where there are types for them."""
         return (0, 2, 3) if self.config.types >= 4 else (0,)

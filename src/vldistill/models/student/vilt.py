@@ -104,6 +104,12 @@ class Vilt(Student):
         return int(self.model.config.max_position_embeddings)
 
     @property
+    def word_embeddings(self) -> Tensor:
+        """The embeddings [V, D] of its tokens."""
+        table: Tensor = self.model.embeddings.text_embeddings.word_embeddings.weight
+        return table
+
+    @property
     def segment_types(self) -> tuple[int, ...]:
         """ViLT was trained with one type for all of a text."""
         return (0,)
