@@ -98,7 +98,7 @@ def test_a_table_a_task_marks_what_each_criterion_chooses(folders: dict[str, Pat
         ("trials_vcr", "mad", "3"): "hold-out: 25 %",
     }
     assert {row["weight"] for row in shown["trials_vcr"] if row["arm"] == "baseline"} == {"\u2013"}
-    assert [row["weight"] for row in shown["trials_vcr"] if row["arm"] == "mad"] == ["1", "3", "10"]
+    assert [row["weight"] for row in shown["trials_vcr"] if row["arm"] == "mad"] == ["1", "3", "1"]
     assert ("25.holdout", "25 %, hold-out, n = 250") in first.columns
     assert all("Seeds: 3 at 10 %, 2 at 25 %" in made.notes[0] for made in (first, second))
     text = "\n".join(second.notes)
@@ -122,7 +122,7 @@ def test_choices_become_arms_that_params_accept(folders: dict[str, Path]) -> Non
     rates = {where: mad().sweep.trials[trial - 1].learning_rate for where, trial in BEST.items()}
     assert {where: tuned("baseline", *where) for where in BEST} == {where: (rate, 0.0) for where, rate in rates.items()}
     assert {where: tuned("stopped_50", *where)[0] for where in BEST} == rates
-    assert tuned("nkd", "vcr", 25) == tuned("ts", "vcr", 25) == tuned("mad", "vcr", 25) == (0.001, 10.0)
+    assert tuned("nkd", "vcr", 25) == tuned("ts", "vcr", 25) == tuned("mad", "vcr", 25) == (0.001, 1.0)
     assert tuned("mad_dev_tuned", "vcr", 25) == (0.0005, 3.0)
     assert tuned("mad_dev_tuned", "vcr", 10) == tuned("mad", "vcr", 10) == (0.00025, 1.0)
     # a trial goes over the settings that were chosen: the sweep can be repeated

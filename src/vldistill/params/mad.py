@@ -44,7 +44,7 @@ class MadOptions(Section):
         description="Whose state is drawn to a teacher's vector: `cls` the [CLS] state, `selected` the text token and "
         "the region that fit the other modality best (TS), `both`; `random` and `argmin` ones are controls.",
     )
-    tokens: int = Field(1, ge=1, description="Number m of a text's tokens that are chosen; of its regions one is.")
+    tokens: int = Field(2, ge=1, description="Number m of a text's tokens that are chosen; of its regions one is.")
     scope: Literal["part", "whole"] = Field(
         "part",
         description="What the state of a chosen token or region is drawn to: the teacher's vector of that word or "

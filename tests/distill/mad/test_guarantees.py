@@ -73,7 +73,8 @@ def test_arms_share_projections_and_targets_but_for_their_switch(rendered: Path)
 
 
 def test_a_chosen_word_is_taught_by_its_own_vector_and_in_whole_scope_by_the_texts(rendered: Path) -> None:
-    parts, whole = prepared(rendered, "mad", target="both"), prepared(rendered, "mad", target="both", scope="whole")
+    one = {"target": "both", "tokens": 1}
+    parts, whole = prepared(rendered, "mad", **one), prepared(rendered, "mad", **one, scope="whole")
     first, second = batch_of(parts), batch_of(whole)
     assert torch.equal(first["token"], second["token"]) and torch.equal(first["region"], second["region"])
     for name in ("clip_text.cls", "clip_image.cls"):
