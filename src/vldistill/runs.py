@@ -128,7 +128,8 @@ def claim(
 
 
 def _clear(folder: Path) -> None:
-    # whether their writers live need not be asked: only the lock's owner writes here, and it has not begun
+    # whether their writers live need not be asked: only the lock's owner writes here, and we have not begun. An owner
+    # that slept past its lock finds its half gone, as it would find its lock gone at the next beat
     for path in [path for path in folder.rglob(".*") if writer_of(path) is not None]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from vldistill import presets
 from vldistill.cells import mad_cells
 from vldistill.cli.preset import command
-from vldistill.errors import VldistillError
+from vldistill.errors import InputError, VldistillError
+from vldistill.params import Params, parse
 from vldistill.params.mad import ON_DEV, PARTS, TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -102,3 +103,12 @@ def test_a_broken_params_file_can_be_replaced(project):
         presets.apply(project, "mini")
     presets.apply(project, "mini", force=True)
     assert presets.current(project) == "mini"
+
+
+def test_trials_of_a_published_student_differ_in_the_learning_rate() -> None:
+    swept = {"distill": {"mad": {"sweep": {"trial": 1}}}, "evaluate": {"mad": {"split": "dev"}}}
+    with pytest.raises(InputError, match=r"two agree in the learning rate.*source vilt"):
+        parse(presets.merge(swept, {"pretrain": {"student": {"source": "vilt"}}}))
+    paper = presets.merge(presets.overlay(ROOT, "paper"), swept)
+    sweep = parse(presets.merge(Params().model_dump(mode="json"), paper)).distill.mad.sweep
+    assert len({trial.learning_rate for trial in sweep.trials}) == len(sweep.trials) == 8

@@ -52,6 +52,14 @@ def test_buckets_hold_similar_lengths() -> None:
     assert np.mean(inside) < 10 < np.mean([np.ptp(lengths[Sampler(2000, 20, 0).batch(s)]) for s in range(20)])
 
 
+def test_the_longest_are_not_left_out_of_every_epoch() -> None:
+    lengths = list(range(100))
+    sampler = Sampler(100, 32, 0, lengths=lengths)
+    seen = np.concatenate([sampler.batch(step) for step in range(10 * sampler.per_epoch)])
+    counts = np.bincount(seen, minlength=100)
+    assert counts.min() >= 7 and counts.sum() == 10 * 96
+
+
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Sampler(0, 4, 0)

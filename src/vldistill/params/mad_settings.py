@@ -34,7 +34,7 @@ class Trial(Settings):
     weight: float = Field(gt=0, description="Weight lambda of the arms that distil; others have none.")
 
 
-# four learning rates, new words once at the same and once at twenty times the rate, with weights of 1 and 3
+# learning rates, new words at the same and at twenty (once five) times the rate, with weights of 1 and 3
 TRIALS = [
     (0.00025, 1.0, 1.0),
     (0.0005, 1.0, 3.0),
@@ -43,7 +43,7 @@ TRIALS = [
     (0.00025, 20.0, 1.0),
     (0.0005, 20.0, 3.0),
     (0.001, 20.0, 3.0),
-    (0.002, 20.0, 1.0),
+    (0.0005, 5.0, 3.0),
 ]
 
 # learning rate, embedding rate, and the weight of an arm that distils

@@ -80,6 +80,17 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _trials_differ_for_a_published_student(self) -> Self:
+        sweep, source = self.distill.mad.sweep, self.pretrain.student.source
+        rates = [trial.learning_rate for trial in sweep.trials]
+        if sweep.trial and source != "train" and len({*rates}) < len(rates):
+            raise ValueError(
+                f"distill.mad.sweep.trials: two agree in the learning rate, and with pretrain.student.source {source} "
+                "embedding_rate tries nothing, since a published student has no new words: give each another rate"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _trials_see_no_test(self) -> Self:
         trial, split = self.distill.mad.sweep.trial, self.evaluate.mad.split
         if trial and split != "dev":

@@ -14,7 +14,7 @@ from vldistill.features.store import Store, open_store
 from vldistill.models.regions import Regions, geometry, intersection_over_union, region_boxes, tag_ids
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
 from vldistill.models.student.single_stream import REGION_TYPE
-from vldistill.models.student.tokens import learn_vocabulary
+from vldistill.models.student.tokens import WordPieceTokenizer, learn_vocabulary
 from vldistill.params import student as options
 from vldistill.pretrain.student_negatives import Negatives
 from vldistill.pretrain.student_task import Corpus, Grounding, GroundingTask, dev_figures
@@ -120,16 +120,17 @@ def ground(
     module.cpu().eval()
     start_types(student)
     # what it was kept from is told, so that others can find the phrases that it knows
-    student.facts.update(source="train", seen=[], withheld=sorted(withheld), new_tokens=unmet(corpus, len(tokenizer)))
+    student.facts.update(source="train", seen=[], withheld=sorted(withheld), new_tokens=unmet(corpus, tokenizer))
     student.save(folder)
     return {"train_loss": metrics["loss"], "phrases": len(fit), **dev_figures(module, corpus, dev)}
 
 
-def unmet(corpus: Corpus, vocabulary: int) -> list[int]:
-    """Ids of the tokens that no phrase has and that name no region of one."""
-    met = torch.zeros(vocabulary, dtype=torch.bool)
+def unmet(corpus: Corpus, tokenizer: WordPieceTokenizer) -> list[int]:
+    """Ids of the words and pieces that no phrase has and that name no region of one."""
+    met = torch.zeros(len(tokenizer), dtype=torch.bool)
     met[corpus.tokens.ids.flatten()] = True
     met[corpus.tags.flatten()] = True
+    met[[tokenizer.pad, tokenizer.unknown, tokenizer.cls, tokenizer.sep, tokenizer.mask]] = True
     found: list[int] = (~met).nonzero().flatten().tolist()
     return found
 

@@ -58,13 +58,14 @@ class Sampler:
         order = rng.permutation(self.size)
         if self._lengths is None:
             return self._cut(order)
+        if self.full_only:
+            # what does not fill a batch is left out before sorting, or it would be the longest examples in every epoch
+            order = order[: self.per_epoch * self.batch_size]
         pool = self.batch_size * POOL_BATCHES
         batches: list[np.ndarray] = []
-        for start in range(0, self.size, pool):
+        for start in range(0, len(order), pool):
             part = order[start : start + pool]
             batches += self._cut(part[np.argsort(self._lengths[part], kind="stable")], keep_rest=True)
-        if self.full_only:
-            batches = [batch for batch in batches if len(batch) == self.batch_size]
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def _cut(self, order: np.ndarray, keep_rest: bool = False) -> list[np.ndarray]:

@@ -278,6 +278,9 @@ def test_words_with_a_rate_of_their_own_are_those_that_the_student_never_met(ren
     assert made.task.new_words.table is student.embeddings.word_embeddings.weight
     assert made.task.new_words.rows.tolist() == student.facts["new_tokens"] != []
     student.facts.pop("new_tokens")
+    with pytest.raises(InputError, match=r"new_tokens.*does not tell which words.*make it again"):
+        _ = made.task.new_words
+    student.facts["source"] = "uniter"
     assert made.task.new_words.rows.tolist() == []
 
 

@@ -22,6 +22,7 @@ from vldistill.distill.mad.losses import (
 from vldistill.distill.mad.projections import CLS, map_name, places_of
 from vldistill.distill.mad.scores import with_teacher
 from vldistill.distill.mad.teaching import Teaching
+from vldistill.errors import InputError
 from vldistill.models.mad import MadModel
 from vldistill.params.mad import MadOptions
 from vldistill.training import Sampler
@@ -87,9 +88,20 @@ class MadTask:
 
     @property
     def new_words(self) -> NewWords:
-        """Words that the student has not met; a published one has met all of its own."""
-        rows = self._model.student.facts.get("new_tokens", [])
-        return NewWords(self._model.student.word_embeddings, torch.tensor(rows, dtype=torch.long))
+        """Words that the student has not met; a published one has met all of its own.
+
+        Raises:
+            InputError: the student was trained here, and does not tell.
+        """
+        student = self._model.student
+        if student.facts.get("source") == "train" and "new_tokens" not in student.facts:
+            raise InputError(
+                "the student does not tell which words it has not met, which training.embedding_rate is of",
+                field="new_tokens",
+                action="It is of an older version: make it again (vldistill pretrain NAME)",
+            )
+        rows = student.facts.get("new_tokens", [])
+        return NewWords(student.word_embeddings, torch.tensor(rows, dtype=torch.long))
 
     def collate(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         """The student's batch of the texts of the items ``indices``, their targets, and what the teachers say."""
