@@ -9,7 +9,7 @@ import pytest
 from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
-from vldistill.params.mad import TASKS
+from vldistill.params.mad import MATCHED, PARTS, TASKS, UNASKED
 from vldistill.params.mad_settings import SAME_SETTINGS
 
 FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}, "settings": {}, "settings_of": {}}
@@ -79,11 +79,12 @@ def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any,
         return found.learning_rate, found.embedding_rate
 
     assert list(SAME_SETTINGS) == ["mad", "baseline"]
+    assert {arm for arms in SAME_SETTINGS.values() for arm in arms} == {*PARTS, *MATCHED, *UNASKED}
     for other, arms in SAME_SETTINGS.items():
-        # not by chance: the other arm's own entry, which is not what arms without settings have
-        assert options.settings_at(other, task, fraction) == (other, f"{task}-10")
         weight = options.options_of(other, task, fraction).weight
         for arm in arms:
+            # not by chance: an arm without settings may have the same rates
+            assert options.settings_at(arm, task, fraction) == (other, f"{task}-10"), arm
             assert settings(arm) == settings(other), arm
             assert options.options_of(arm, task, fraction).weight == (0.0 if arm == "undistilled" else weight), arm
 
