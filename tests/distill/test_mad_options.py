@@ -9,6 +9,8 @@ import pytest
 from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
+from vldistill.params.mad import MATCHED, PARTS, TASKS, UNASKED
+from vldistill.params.mad_settings import SAME_SETTINGS
 
 FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}, "settings": {}, "settings_of": {}}
 """What goes with a list of arms of one's own."""
@@ -61,10 +63,58 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("stopped_25", "baseline") == {"trained"}
     assert changed("smoothed", "baseline") == {"label_smoothing"}
     assert changed("mad_gap25", "mad") == changed("baseline_gap25", "baseline") == {"student"}
-    # settings, and no more
+    # settings, and at most those
     tuned = {"training.learning_rate", "training.embedding_rate", "weight"}
     assert changed("nkd_alike", "nkd") <= tuned and changed("undistilled", "baseline") <= tuned - {"weight"}
     assert changed("baseline_dev_tuned", "baseline") <= tuned
+
+
+@pytest.mark.parametrize("fraction", [10, 100])
+@pytest.mark.parametrize("task", TASKS)
+def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any, fraction: int) -> None:
+    options = Params().distill.mad
+
+    def settings(arm: str) -> tuple[float, float]:
+        found = options.options_of(arm, task, fraction).training
+        return found.learning_rate, found.embedding_rate
+
+    assert list(SAME_SETTINGS) == ["mad", "baseline"]
+    assert {arm for arms in SAME_SETTINGS.values() for arm in arms} == {*PARTS, *MATCHED, *UNASKED}
+    for other, arms in SAME_SETTINGS.items():
+        weight = options.options_of(other, task, fraction).weight
+        for arm in arms:
+            # not by chance: an arm without settings may have the same rates
+            assert options.settings_at(arm, task, fraction) == (other, f"{task}-10"), arm
+            assert settings(arm) == settings(other), arm
+            assert options.options_of(arm, task, fraction).weight == (0.0 if arm == "undistilled" else weight), arm
+
+
+def test_dev_agrees_only_where_a_sweep_was_taken_over_and_both_arms_have_equal_settings() -> None:
+    other = {**RATES, "learning_rate": 0.002}
+    own = {"vcr-10": RATES, "vcr-25": RATES, "vcr-100": RATES, "vqa-25": RATES}
+    options = mad(
+        arms={"mad": {}, "mad_dev_tuned": {}, "ts": {}, "nkd": {}},
+        **FEW
+        | {
+            "settings": {"mad": own, "mad_dev_tuned": {**own, "vcr-25": other}, "nkd": own},
+            "settings_of": {"ts": "mad"},
+        }
+        | {
+            "sweep": {
+                "on_dev": {"mad": "mad_dev_tuned", "nkd": "nkd", "ts": ""},
+                "chosen": ["vcr-10", "vcr-25", "vqa-10", "vqa-25"],
+            }
+        },
+    )
+    places = [(task, fraction) for task in TASKS for fraction in (10, 25, 100)]
+    # VQA at 10 % has the settings of 25 %, VCR at 100 % some that no sweep chose
+    chosen = [("vcr", 10), ("vcr", 25), ("vqa", 25)]
+    assert [place for place in places if options.chosen_at("mad", *place)] == chosen
+    assert [place for place in places if options.chosen_at("ts", *place)] == chosen
+    assert [place for place in places if options.dev_agrees("mad", *place)] == [("vcr", 10), ("vqa", 25)]
+    assert [place for place in places if options.dev_agrees("nkd", *place)] == chosen
+    assert not any(options.dev_agrees(arm, *place) for arm in ("ts", "baseline") for place in places)
+    assert not any(Params().distill.mad.chosen_at("mad", *place) for place in places), "no sweep was taken over"
 
 
 def test_settings_go_over_all_other_options_but_not_over_no_weight() -> None:
@@ -217,10 +267,14 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             (
                 FEW
                 | {"arms": {"mad": {}, "mad_dev_tuned": over}, "settings": {"mad_dev_tuned": {"vcr-10": RATES}}}
-                | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},
-                rf"arms\.mad_dev_tuned: differs from mad in {field}, which no trial sets",
+                | {"sweep": {"tasks": ["vcr", "snli_ve"], "on_dev": {"mad": "mad_dev_tuned"}}},
+                rf"arms\.mad_dev_tuned: differs from mad in {field}, which no trial sets \({place}\)",
             )
-            for field, over in (("target", {"target": "cls"}), ("dropout", {"dropout": 0.3}))
+            for field, over, place in (
+                ("target", {"target": "cls"}, "vcr-10"),
+                # what VCR sets for all arms differs elsewhere only
+                ("dropout", {"dropout": 0.3}, "snli_ve-10"),
+            )
         ),
         (
             {"extra": {"some": {"arms": ["mad_gap25"]}}},
@@ -231,6 +285,7 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"settings": {"madd": {}}}, r"no arm called 'madd'; the nearest is mad"),
         ({"settings": {"mad": {"10": RATES}}}, r"settings: mad\.10 is not TASK-FRACTION"),
         ({"settings": {"mad": {"vcr-0": RATES}}}, r"settings: mad\.vcr-0 is not TASK-FRACTION"),
+        ({"sweep": {"chosen": ["vcr-10", "vcr"]}}, r"sweep\.chosen: vcr is not TASK-FRACTION"),
         ({"settings": {"mad": {"vcr-10": {**RATES, "steps": 3}}}}, r"settings\.mad\.vcr-10\.steps: unknown key"),
         ({"settings": {"ts": {}}}, r"settings\.ts: it has those of mad \(settings_of\.ts\)"),
         ({"settings_of": {"mine": "mad"}}, r"no arm called 'mine'"),

@@ -113,7 +113,11 @@ def test_choices_become_arms_that_params_accept(folders: dict[str, Path]) -> Non
     assert found["sweep"]["on_dev"] == {"baseline": "baseline", "nkd": "nkd", "mad": "mad_dev_tuned"}
     assert found["extra"]["dev_tuned"] == {"arms": ["mad_dev_tuned"], "tasks": FEW["tasks"], "fractions": [10]}
     assert list(found["settings"]) == [*ARMS, "mad_dev_tuned"]
+    assert found["sweep"]["chosen"] == ["snli_ve-10", "snli_ve-25", "vcr-10", "vcr-25"]
     options = parse({"distill": {"mad": found}}).distill.mad
+    assert [where for where in BEST if not options.dev_agrees("mad", *where)] == [("vcr", 25)]
+    assert all(options.chosen_at(arm, *where) for arm in (*ARMS, "ts", "stopped_50") for where in BEST)
+    assert not options.chosen_at("mad", "vcr", 100) and not options.chosen_at("mad", "vqa", 10)
 
     def tuned(arm: str, *where: Any) -> tuple[float, float]:
         own = options.options_of(arm, *where)

@@ -6,7 +6,8 @@ The equations behind them are in `vldistill.distill.mad.losses`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -160,6 +161,13 @@ def keys_as_text(value: Any) -> Any:
     return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
 
 
+def check_places(keys: Iterable[str], within: str = "") -> None:
+    """Refuse what is not TASK-FRACTION; ``within`` stands before its name."""
+    for key in keys:
+        if not re.fullmatch(f"{OF_TASK}-{PERCENT}", key):
+            raise ValueError(f"{within}{key} is not TASK-FRACTION ({', '.join(TASKS)})")
+
+
 class Sweep(Section):
     """Tuning: the trials, alike for every arm, and what they are run on."""
 
@@ -195,6 +203,18 @@ class Sweep(Section):
         "dev chooses the same at every task and size; empty where no sweep was run. The report shows them in a column "
         "of their own.",
     )
+    chosen: list[str] = Field(
+        default_factory=list,
+        description="TASK-FRACTION as in `vcr-25` where `settings` are, for every arm of the sweep, what its hold-out "
+        "chose, and those of `ARM_dev_tuned` what dev chose; `vldistill tuning` lists them. Who edits an entry there "
+        "takes the place out: the report says where settings come from by this list alone.",
+    )
+
+    @field_validator("chosen", mode="after")
+    @classmethod
+    def _chosen_name_places(cls, value: list[str]) -> list[str]:
+        check_places(value)
+        return value
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -305,9 +325,8 @@ class Mad(MadOptions):
     @field_validator("settings", mode="after")
     @classmethod
     def _keys_name_places(cls, value: dict[str, dict[str, Settings]]) -> dict[str, dict[str, Settings]]:
-        for arm, key in ((arm, key) for arm, own in value.items() for key in own):
-            if not re.fullmatch(f"{OF_TASK}-{PERCENT}", key):
-                raise ValueError(f"{arm}.{key} is not TASK-FRACTION ({', '.join(TASKS)})")
+        for arm, own in value.items():
+            check_places(own, f"{arm}.")
         return value
 
     @model_validator(mode="after")
@@ -361,10 +380,23 @@ class Mad(MadOptions):
         options = resolve(MadOptions, options.model_dump(), over, f"settings.{own}.{key}")
         return resolve(MadOptions, options.model_dump(), self.sweep.over(options.weight), "sweep")
 
-    def settings_at(self, arm: str | None, task: Task, fraction: int) -> tuple[str, str | None]:
+    def settings_at(self, arm: str | None, task: str, fraction: int) -> tuple[str, str | None]:
         """The arm, and its TASK-FRACTION or none, whose settings `arm` has on a task at a fraction in percent."""
         own = self.settings_of.get(arm or "", arm or "")
         return own, nearest(self.settings.get(own, {}), task, fraction)
+
+    def chosen_at(self, arm: str, task: str, fraction: int) -> bool:
+        """Whether the settings of `arm` on a task at a fraction in percent are those that a sweep chose right there."""
+        place = f"{task}-{fraction}"
+        return place in self.sweep.chosen and self.settings_at(arm, task, fraction)[1] == place
+
+    def dev_agrees(self, arm: str, task: str, fraction: int) -> bool:
+        """Whether a sweep was taken over there in which dev chose the same settings for `arm` as the hold-out."""
+        tuned = self.sweep.dev_choices.get(arm)
+        if tuned is None or not all(self.chosen_at(each, task, fraction) for each in (arm, tuned)):
+            return False
+        own, others = (self.settings[self.settings_at(each, task, fraction)[0]] for each in (arm, tuned))
+        return own[f"{task}-{fraction}"] == others[f"{task}-{fraction}"]
 
     def _overridden(self) -> Iterator[tuple[Task, int]]:
         """Every task with every fraction that the grids have or that has options of its own."""
@@ -388,11 +420,14 @@ class Mad(MadOptions):
                 )
 
     def _check_on_dev(self, arm: str, tuned: str) -> None:
-        """Refuse an arm that is not the other one but for what a trial sets."""
+        """Refuse an arm that is not the other one but for what a trial sets, at any place of the sweep."""
         check_known([arm, tuned], self.arms)
         if tuned not in (arm, arm + ON_DEV):
             raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
-        task, fraction = self.sweep.tasks[0], self.sweep.fractions[0]
+        for task, fraction in product(self.sweep.tasks, self.sweep.fractions):
+            self._check_differs_by_trial_only(arm, tuned, task, fraction)
+
+    def _check_differs_by_trial_only(self, arm: str, tuned: str, task: Task, fraction: int) -> None:
         first, second = (
             self.options_of(name, task, fraction).model_dump(exclude={"training": {"learning_rate", "embedding_rate"}})
             for name in (arm, tuned)
@@ -401,7 +436,7 @@ class Mad(MadOptions):
         first["weight"], second["weight"] = bool(first["weight"]), bool(second["weight"])
         if first != second:
             field = next(name for name in first if first[name] != second[name])
-            raise ValueError(f"arms.{tuned}: differs from {arm} in {field}, which no trial sets")
+            raise ValueError(f"arms.{tuned}: differs from {arm} in {field}, which no trial sets ({task}-{fraction})")
 
     def _check_equal_to(self, arm: str, task: Task, fraction: int) -> None:
         """Refuse a mean weight of an arm that has none, or has it of other teachers."""

@@ -108,7 +108,8 @@ def choices(trials: Trials, mad: Mad) -> dict[str, Any]:
     """The part of params.yaml that takes the choices over.
 
     The hold-out's are the arms' own settings. An arm for which dev chooses another trial in any place gets an arm
-    ``ARM_dev_tuned`` with dev's in all of them, run in the grid ``dev_tuned`` at the smallest size of the sweep.
+    ``ARM_dev_tuned`` with dev's in all of them, run in the grid ``dev_tuned`` at the smallest size of the sweep. All
+    places of the sweep are said to be chosen by it.
     """
     settings: dict[str, Any] = {}
     tuned: dict[str, Any] = {}
@@ -119,7 +120,8 @@ def choices(trials: Trials, mad: Mad) -> dict[str, Any]:
             tuned[arm + ON_DEV] = dev
     on_dev = {arm: arm + ON_DEV if arm + ON_DEV in tuned else arm for arm in settings}
     grid = {"arms": list(tuned), "tasks": list(mad.sweep.tasks), "fractions": [min(mad.sweep.fractions)]}
-    made = {"settings": settings | tuned, "extra": {"dev_tuned": grid}, "sweep": {"on_dev": on_dev}}
+    sweep = {"on_dev": on_dev, "chosen": [_place(where) for where in trials.places]}
+    made = {"settings": settings | tuned, "extra": {"dev_tuned": grid}, "sweep": sweep}
     return {"distill": {"mad": made}}
 
 
@@ -129,8 +131,12 @@ def _chosen(trials: Trials, mad: Mad, arm: str, criterion: str) -> dict[str, dic
     for where in trials.places:
         chosen = mad.sweep.trials[trials.chosen(arm, where, criterion) - 1]
         idle = set() if _weight(mad, arm, where) else {"weight"}
-        found[f"{where[0]}-{where[1]}"] = chosen.model_dump(exclude=idle)
+        found[_place(where)] = chosen.model_dump(exclude=idle)
     return found
+
+
+def _place(where: Where) -> str:
+    return f"{where[0]}-{where[1]}"
 
 
 class _WrittenOut(yaml.SafeDumper):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -182,19 +183,32 @@ def test_the_page_opens_cleanly(both: Path, width: int) -> None:
 
 def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params: Params) -> None:
     rates = {"baseline": {"test": 0.5}, "nkd": {"test": 0.52}, "mad": {"test": 0.6}, "mad_dev_tuned": {"test": 0.65}}
-    on_dev = {"baseline": "baseline", "mad": "mad_dev_tuned"}
-    scores = results(rates, fractions=(10, 25))
-    scores = Results({key: items for key, items in scores._files.items() if key[2:4] != ("mad_dev_tuned", 25)})
-    made = summarise(scores, ["snli_ve"], Draw(200), on_dev)
-    table = score_tables.accuracy(made, "snli_ve", on_dev)
+    tree = both_params.model_dump(mode="json")
+    settings = {"learning_rate": 0.001, "embedding_rate": 1.0}
+    own = {f"snli_ve-{fraction}": settings for fraction in (10, 25, 100)}
+    # dev chooses another rate for MAD, but not at 25 %; nothing is known of the 100 %
+    on_dev = {key: {**settings, "learning_rate": 0.002} for key in own} | {"snli_ve-25": settings}
+    tree["distill"]["mad"]["settings"] = {"baseline": own, "nkd": own, "mad": own, "mad_dev_tuned": on_dev}
+    tree["distill"]["mad"]["extra"]["dev_tuned"]["arms"] = []
+    sweep = {"on_dev": {"baseline": "baseline", "mad": "mad_dev_tuned"}, "chosen": ["snli_ve-10", "snli_ve-25"]}
+    tree["distill"]["mad"]["sweep"] |= sweep
+    mad = Params.model_validate(tree).distill.mad
+    scores = results(rates, fractions=(10, 25, 100))
+    scores = Results({key: items for key, items in scores._files.items() if key[2:4] != ("mad_dev_tuned", 100)})
+    made = summarise(scores, ["snli_ve"], Draw(200), mad.sweep.dev_choices)
+    table = score_tables.accuracy(made, "snli_ve", mad)
     assert dict(table.columns)["on_dev"] == "tuned on dev\u2021"
     shown = {(row["fraction"].text, row["arm"].text): row["on_dev"] for row in table.rows}
     assert {place: cell.shown for place, cell in shown.items() if cell.number is None} == {
         ("10 %", "fine-tuning (baseline)"): "the same",
         ("25 %", "fine-tuning (baseline)"): "the same",
+        ("100 %", "fine-tuning (baseline)"): "\u2013",
         ("10 %", "naive distillation"): "\u2013",
         ("25 %", "naive distillation"): "\u2013",
-        ("25 %", "MAD"): "not run",
+        ("100 %", "naive distillation"): "\u2013",
+        # although the arm tuned on dev was run there
+        ("25 %", "MAD"): "the same",
+        ("100 %", "MAD"): "\u2013",
     }
     tuned = next(one for one in made.means if one.arm == "mad_dev_tuned" and one.place.subset == "test")
     assert shown["10 %", "MAD"].number == tuned.value
@@ -202,7 +216,7 @@ def test_numbers_tuned_on_dev_stand_in_a_marked_column(found: Found, both_params
     assert names.arm("mad_dev_tuned") == "MAD, tuned on dev\u2021"
     gains = difference_tables.gains(made, "on_dev", "title", 0.95)
     assert {row["arm"].text for row in gains.rows} == {"MAD, tuned on dev\u2021"}
-    assert all("\u2021" not in note for note in score_tables.accuracy(found.summary, "snli_ve", {}).notes)
+    assert all("\u2021" not in note for note in score_tables.accuracy(found.summary, "vqa", mad).notes)
 
 
 @pytest.mark.slow
@@ -211,35 +225,53 @@ def test_the_column_is_on_the_page(both: Path, tmp_path: Path, both_params: Para
     shutil.copytree(both, root)
     params = both_params.model_copy(deep=True)
     tree = params.model_dump(mode="json")
-    tree["distill"]["mad"]["sweep"]["on_dev"] = {arm: arm for arm in ("baseline", "nkd", "mad")}
+    arms = ("baseline", "nkd", "mad")
+    rates = {"learning_rate": 0.001, "embedding_rate": 1.0}
+    places = [f"{task}-{fraction}" for task in TASKS for fraction in (10, 25, 100)]
+    tree["distill"]["mad"]["settings"] = {arm: dict.fromkeys(places, rates) for arm in arms}
+    tree["distill"]["mad"]["extra"]["dev_tuned"]["arms"] = []
+    tree["distill"]["mad"]["sweep"] |= {"on_dev": {arm: arm for arm in arms}, "chosen": places}
     params = Params.model_validate(tree)
     (root / layout.PARAMS).write_text(render(params), encoding="utf-8")
-    report.run(params, root)
-    html = (layout.report(root) / "index.html").read_text(encoding="utf-8")
-    assert "tuned on dev\u2021" in html
-    assert html.count(">the same<") == 3 * 3 * 3
-    # a task that was not in the sweep has no such column
-    tree["distill"]["mad"]["sweep"] |= {"tasks": ["vcr"]}
-    report.run(Params.model_validate(tree), root)
-    assert (layout.report(root) / "index.html").read_text(encoding="utf-8").count(">the same<") == 3 * 3
-    tree["distill"]["mad"]["sweep"]["on_dev"] = dict.fromkeys(("baseline", "nkd", "mad"), "")
-    report.run(Params.model_validate(tree), root)
-    assert "tuned on dev" not in (layout.report(root) / "index.html").read_text(encoding="utf-8")
+
+    def html() -> str:
+        report.run(Params.model_validate(tree), root)
+        return (layout.report(root) / "index.html").read_text(encoding="utf-8")
+
+    text = html()
+    assert "tuned on dev\u2021" in text
+    assert text.count(">the same<") == 3 * 3 * 3
+    # a task without a sweep that was taken over has no such column
+    tree["distill"]["mad"]["sweep"]["chosen"] = [place for place in places if place.startswith("vcr-")]
+    assert html().count(">the same<") == 3 * 3
+    tree["distill"]["mad"]["sweep"] |= {"on_dev": dict.fromkeys(arms, ""), "chosen": places}
+    assert "tuned on dev" not in html()
 
 
-def test_places_whose_settings_were_not_chosen_there_are_listed(both_params: Params, found: Found) -> None:
-    def notes(settings: dict[str, Any]) -> list[str]:
+def test_places_whose_settings_no_sweep_chose_are_listed(both_params: Params, found: Found) -> None:
+    rates = {"learning_rate": 0.001, "embedding_rate": 1.0}
+    everywhere = {f"{task}-{fraction}": rates for task in TASKS for fraction in (10, 25, 100)}
+
+    def notes(chosen: Iterable[str], settings: Mapping[str, Any] = everywhere) -> list[str]:
         tree = both_params.model_dump(mode="json")
         tree["distill"]["mad"] |= {"settings": dict.fromkeys(("baseline", "nkd", "mad"), settings)}
-        tree["distill"]["mad"]["sweep"]["on_dev"] = {}
+        tree["distill"]["mad"]["sweep"] |= {"on_dev": {}, "chosen": list(chosen)}
         tree["distill"]["mad"]["extra"]["dev_tuned"]["arms"] = []
         return part._settings_notes(Params.model_validate(tree), found)
 
-    rates = {"learning_rate": 0.001, "embedding_rate": 1.0}
-    everywhere = {f"{task}-{fraction}": rates for task in TASKS for fraction in (10, 25, 100)}
+    nowhere = "SNLI-VE at 10, 25, 100 %; VCR at 10, 25, 100 %; VQA at 10, 25, 100 %: "
     (told,) = notes(everywhere)
+    assert told.startswith(nowhere)
     assert "a hold-out inside the training subset of the same task and size chose" in told
-    told, rest = notes({key: rates for key in everywhere if key not in ("vqa-10", "vqa-100", "vcr-25")})
-    assert "chose" in told and rest.startswith("VCR at 25 %; VQA at 10, 100 %: settings that were not chosen inside")
-    (rest,) = notes({})
-    assert rest.startswith("SNLI-VE at 10, 25, 100 %; VCR at 10, 25, 100 %; VQA at 10, 25, 100 %: ")
+    assert "chosen words, the scope and the projections of distillation were chosen on dev, too" in told
+    fewer = [place for place in everywhere if place not in ("vqa-10", "vqa-100", "vcr-25")]
+    rest = (
+        "VCR at 25 %; VQA at 10, 100 %: settings that were not chosen inside a training subset of that size by a sweep"
+    )
+    # settings that no sweep chose, and a sweep whose choices are not there
+    for found_notes in (notes(fewer), notes(everywhere, dict.fromkeys(fewer, rates))):
+        first, second = found_notes
+        assert first.startswith("SNLI-VE at 10, 25, 100 %; VCR at 10, 100 %; VQA at 25 %: each arm")
+        assert second.startswith(rest)
+    for (told,) in (notes([]), notes(everywhere, {}), part._settings_notes(both_params, found)):
+        assert told.startswith(f"{nowhere}settings that were not chosen") and "hold-out" not in told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,6 @@ def build(
         InputError: a cell has no weights, or what an example is made of is missing or broken.
     """
     summary, level = found.summary, params.evaluate.mad.level
-    sweep = params.distill.mad.sweep
     made = [
         difference_tables.bars(summary.bars),
         difference_tables.gains(summary, "gain", "MAD minus baseline at the chief places, points", level),
@@ -127,7 +126,7 @@ def build(
     parts = [
         TaskPart(names.task(task), charts.accuracy(summary, task), table)
         for task in found.tasks
-        if (table := score_tables.accuracy(summary, task, sweep.dev_choices if task in sweep.tasks else {})).rows
+        if (table := score_tables.accuracy(summary, task, params.distill.mad)).rows
     ]
     galleries = gallery.galleries(params, root, found)
     return MadPart(
@@ -173,34 +172,35 @@ def _notes(params: Params, found: Found) -> list[str]:
 
 
 def _settings_notes(params: Params, found: Found) -> list[str]:
-    """Where settings come from, and at which tasks and sizes not from the training subset itself."""
+    """Where a sweep chose the settings inside the training subset itself, and at which tasks and sizes none did."""
     mad = params.distill.mad
     cells = [cell for cell in found.cells if cell.arm in score_tables.MAIN]
     places = {(cell.task, cell.fraction) for cell in cells}
-    elsewhere = {
-        (cell.task, cell.fraction)
-        for cell in cells
-        if mad.settings_at(cell.arm, cell.task, cell.fraction)[1] != f"{cell.task}-{cell.fraction}"
-    }
+    elsewhere = {(cell.task, cell.fraction) for cell in cells if not mad.chosen_at(cell.arm, cell.task, cell.fraction)}
     told = []
-    if places - elsewhere:
+    if here := places - elsewhere:
         told.append(
-            "Each arm\u2019s learning rate, embedding rate and weight of distillation are those that a hold-out inside "
-            "the training subset of the same task and size chose; a control has those of the arm that it is held "
-            "against. Steps, batch size and dropout are alike for all arms; the default\u2019s were chosen on dev "
-            "(docs/tuning.md)."
+            f"{_listed(found, here)}: each arm\u2019s learning rate, embedding rate and weight of distillation are "
+            "those that a hold-out inside the training subset of the same task and size chose; a control has those of "
+            "the arm that it is held against. Steps, batch size and dropout are alike for all arms; the "
+            "default\u2019s were chosen on dev, and the number of chosen words, the scope and the projections of "
+            "distillation were chosen on dev, too (docs/tuning.md)."
         )
     if elsewhere:
-        listed = (
-            f"{names.task(task)} at {', '.join(str(each) for on, each in sorted(elsewhere) if on == task)} %"
-            for task in found.tasks
-            if task in {on for on, _ in elsewhere}
-        )
         told.append(
-            f"{'; '.join(listed)}: settings that were not chosen inside a training subset of that size "
-            "(docs/tuning.md)."
+            f"{_listed(found, elsewhere)}: settings that were not chosen inside a training subset of that size by a "
+            "sweep (docs/tuning.md tells what they are)."
         )
     return told
+
+
+def _listed(found: Found, places: Collection[tuple[str, int]]) -> str:
+    """Tasks with their sizes, as in `VCR at 25 %; VQA at 10, 100 %`."""
+    return "; ".join(
+        f"{names.task(task)} at {', '.join(str(each) for on, each in sorted(places) if on == task)} %"
+        for task in found.tasks
+        if task in {on for on, _ in places}
+    )
 
 
 def _verdict(found: Found) -> str:

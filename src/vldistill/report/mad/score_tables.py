@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vldistill.evaluate.mad.chief import CHIEF
@@ -19,6 +19,7 @@ from vldistill.evaluate.mad.statistics import (
     Mean,
 )
 from vldistill.evaluate.mad.summary import Summary
+from vldistill.params.mad import ON_DEV, Mad
 from vldistill.report.mad import names
 from vldistill.report.mad.columns import (
     ENDS,
@@ -40,26 +41,30 @@ SPREAD = (
     "\u00b1: half of the two-level bootstrap interval (seeds; images, or VCR\u2019s movies); its ends stand in the CSV "
     "file. n: test items of each seed. \u2020: one seed."
 )
+SAME_OR_ABSENT = (
+    "the same: both choose the same settings; \u2013: no sweep taken over there, or the arm tuned on dev not run."
+)
 
 
-def accuracy(summary: Summary, task: str, on_dev: Mapping[str, str]) -> Table:
+def accuracy(summary: Summary, task: str, mad: Mad) -> Table:
     """What the main arms score on the unchanged test items of a task, and what they gain over the baseline.
 
     Args:
         summary: all statistics.
         task: whose items.
-        on_dev: arm -> the arm with the settings that dev chooses; their scores make a marked column.
+        mad: tells which arms have the settings that dev chooses; their scores, if any, make a marked column.
     """
     rows, gains = [], _against_baseline(summary)
-    tuned = {(mean.place.fraction, mean.arm): mean for mean in _means(summary, task, [*on_dev.values()])}
-    for mean in _means(summary, task, MAIN):
+    means = _means(summary, task, MAIN)
+    on_dev = _on_dev(means, _means(summary, task, [*mad.sweep.dev_choices.values()]), mad)
+    for mean in means:
         gain = gains.get((task, mean.place.fraction, mean.arm))
         rows.append(
             {
                 "fraction": Cell(f"{mean.place.fraction} %"),
                 "arm": Cell(names.arm(mean.arm)),
                 "value": _spread(mean),
-                **({"on_dev": _on_dev(mean, on_dev, tuned)} if on_dev else {}),
+                **({"on_dev": on_dev.get((mean.place.fraction, mean.arm), Cell())} if on_dev else {}),
                 "over": difference_cell(gain) if gain else Cell(),
                 **(end_cells(gain) if gain else {}),
                 **_counts(mean),
@@ -82,21 +87,22 @@ def accuracy(summary: Summary, task: str, on_dev: Mapping[str, str]) -> Table:
         notes=(
             SPREAD,
             "from, to: interval of the paired difference to the baseline, not corrected.",
-            *([f"{ON_DEV_NOTE} the same: both choose the same settings."] if on_dev else []),
+            *([f"{ON_DEV_NOTE} {SAME_OR_ABSENT}"] if on_dev else []),
         ),
         emphasised=_of_method(rows),
     )
 
 
-def _on_dev(mean: Mean, on_dev: Mapping[str, str], tuned: Mapping[tuple[int, str], Mean]) -> Cell:
-    """The score of an arm with the settings that dev chooses."""
-    own = on_dev.get(mean.arm)
-    if own is None:
-        return Cell()
-    if own == mean.arm:
-        return Cell("the same")
-    found = tuned.get((mean.place.fraction, own))
-    return replace(_spread(found), tone="faint") if found else Cell("not run")
+def _on_dev(means: Sequence[Mean], tuned: Sequence[Mean], mad: Mad) -> dict[tuple[int, str], Cell]:
+    """(fraction, arm) -> its score with the settings that dev chooses, where they are known and it was run."""
+    scores = {(mean.place.fraction, mean.arm): mean for mean in tuned if mean.arm.endswith(ON_DEV)}
+    found = {}
+    for fraction, arm, task in ((mean.place.fraction, mean.arm, mean.place.task) for mean in means):
+        if mad.dev_agrees(arm, task, fraction):
+            found[fraction, arm] = Cell("the same")
+        elif score := scores.get((fraction, mad.sweep.dev_choices.get(arm, ""))):
+            found[fraction, arm] = replace(_spread(score), tone="faint")
+    return found
 
 
 def _against_baseline(summary: Summary) -> dict[tuple[str, int, str], Difference]:
