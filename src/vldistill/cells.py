@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vldistill.params import Params
-from vldistill.params.mad import TASKS, Priors, Task
+from vldistill.params.mad import Priors
+from vldistill.params.mad_grid import TASKS, Task
 
 METHOD = "vlkd"
 """VLKD's name in keys, scores and the papers' numbers."""

@@ -41,6 +41,7 @@ LANGUAGE_MODEL = (
     "models/generation.py",
     "models/infilling.py",
     "models/language_model.py",
+    "models/length_groups.py",
     "models/tokenizer_files.py",
 )
 STORE = ("features/store.py",)

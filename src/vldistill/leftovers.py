@@ -88,7 +88,7 @@ def _of_mad(params: Params, root: Path) -> set[Path]:
     from vldistill.distill.mad import key
     from vldistill.evaluate.mad import jobs
     from vldistill.evaluate.mad.data import MadData
-    from vldistill.params.mad import TASKS
+    from vldistill.params.mad_grid import TASKS
     from vldistill.runs import folder_of
 
     found: set[Path] = set()

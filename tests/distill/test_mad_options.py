@@ -9,7 +9,8 @@ import pytest
 from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
-from vldistill.params.mad import MATCHED, PARTS, TASKS, UNASKED
+from vldistill.params.mad_arms import MATCHED, PARTS, UNASKED
+from vldistill.params.mad_grid import TASKS
 from vldistill.params.mad_settings import SAME_SETTINGS
 
 FEW: dict[str, Any] = {"active": ["mad"], "extra": {}, "sweep": {"on_dev": {}}, "settings": {}, "settings_of": {}}

@@ -14,7 +14,8 @@ from vldistill.cells import mad_cells
 from vldistill.cli.preset import command
 from vldistill.errors import InputError, VldistillError
 from vldistill.params import Params, parse
-from vldistill.params.mad import ON_DEV, PARTS, TASKS
+from vldistill.params.mad_arms import ON_DEV, PARTS
+from vldistill.params.mad_grid import TASKS
 
 ROOT = Path(__file__).parents[2]
 

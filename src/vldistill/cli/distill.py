@@ -14,7 +14,7 @@ from vldistill.distill.batch import Method, train_batch
 from vldistill.distill.batch import gather as gather_cells
 from vldistill.layout import PARAMS
 from vldistill.params import Params, load
-from vldistill.params.mad import TASKS
+from vldistill.params.mad_grid import TASKS
 from vldistill.runs import launched
 
 

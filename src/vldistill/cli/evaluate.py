@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from vldistill import evaluate, layout, params
-from vldistill.params.mad import TASKS, Task
+from vldistill.params.mad_grid import TASKS, Task
 
 
 @click.group("evaluate")

@@ -15,7 +15,7 @@ from vldistill.distill.mad.key import look_up as look_up_mad
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_json, write_text
 from vldistill.params import Params
-from vldistill.params.mad import TASKS
+from vldistill.params.mad_grid import TASKS
 from vldistill.runs import RunFolder
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vldistill.params import Params
-    from vldistill.params.mad import Task
+    from vldistill.params.mad_grid import Task
 
 
 def vlkd_predict_batch(params: Params, root: str | Path, batch: int, *, deadline: float | None = None) -> Path:

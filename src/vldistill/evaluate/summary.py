@@ -115,7 +115,10 @@ def over_controls(scores: Scores) -> list[float]:
 
 
 def over_untrained(scores: Scores) -> list[float]:
-    """VQA accuracy of each seed minus that with an untrained CLIP."""
+    """VQA accuracy of each seed minus that with an untrained CLIP, or its mean where the control has not that seed.
+
+    Of a control with one seed it is the same number for all: how much the control varies is then not in the spread.
+    """
     return over(scores.vqa(HEADLINE), scores.vqa(UNTRAINED))
 
 

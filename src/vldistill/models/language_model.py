@@ -26,11 +26,10 @@ from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.models.generation import generate_beams, generate_greedy
 from vldistill.models.infilling import Corruption, bart_source, t5_pair, text_spans
+from vldistill.models.length_groups import chosen, in_order, length_groups
 from vldistill.models.tokenizer_files import save_tokenizer
 
 IGNORED = -100
-LEAST_SAVED = 1 / 16
-LEAST_ROWS = 8  # of a group of `length_groups`
 HELD_OUT = "held_out.json"
 """Beside a model that was trained here: the ids of the documents of its corpus that it has not read."""
 
@@ -125,10 +124,10 @@ class LanguageModel(nn.Module, ABC):
         encoder, found = self.model.get_encoder(), []
         groups = length_groups(mask.sum(dim=1).tolist())
         for rows, longest in groups:
-            own, own_mask = (_chosen(table[:, :longest], rows) for table in (ids, mask))
+            own, own_mask = (chosen(table[:, :longest], rows) for table in (ids, mask))
             states = encoder(input_ids=own, attention_mask=own_mask).last_hidden_state
             found.append(functional.pad(states, (0, 0, 0, ids.shape[1] - longest)))
-        return _in_order(found, groups)
+        return in_order(found, groups)
 
     def decode_loss(self, states: Tensor, states_mask: Tensor, labels: Tensor, *, per_token: bool = False) -> Tensor:
         """Cross-entropy of ``labels`` [B, T] given encoder states [B, S, D] and their mask [B, S].
@@ -139,10 +138,10 @@ class LanguageModel(nn.Module, ABC):
         targets, found = labels != IGNORED, []
         groups = length_groups(targets.sum(dim=1).tolist())
         for rows, longest in groups:
-            own, own_mask = _chosen(labels[:, :longest], rows), _chosen(states_mask, rows)
+            own, own_mask = chosen(labels[:, :longest], rows), chosen(states_mask, rows)
             last = int(own_mask.any(dim=0).nonzero().max()) + 1
             logits = self.model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=_chosen(states[:, :last], rows)),
+                encoder_outputs=BaseModelOutput(last_hidden_state=chosen(states[:, :last], rows)),
                 attention_mask=own_mask[:, :last],
                 decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(own),
                 use_cache=False,
@@ -151,7 +150,7 @@ class LanguageModel(nn.Module, ABC):
                 logits.float().flatten(0, 1), own.flatten(), ignore_index=IGNORED, reduction="none"
             )
             found.append(functional.pad(losses.view(own.shape), (0, labels.shape[1] - longest)))
-        loss = _in_order(found, groups)
+        loss = in_order(found, groups)
         return loss if per_token else loss.sum() / targets.sum()
 
     def corrupt(self, texts: Sequence[str], rng: np.random.Generator, **how: float) -> Corrupted:
@@ -352,45 +351,6 @@ def held_out(folder: Path) -> set[str]:
     """Ids of the documents that the model of `folder` was not to read; none where its weights are published ones."""
     path = folder / HELD_OUT
     return set(read_json(path)) if path.is_file() else set()
-
-
-Group = tuple[list[int], int]
-"""Rows of a batch, and the length of the longest of them."""
-
-
-def length_groups(lengths: Sequence[int]) -> list[Group]:
-    """Rows of similar length, so that a batch in random order is not computed to the length of its longest text.
-
-    A batch is cut in two, and so on, as long as a cut leaves out `LEAST_SAVED` of the batch's positions: more groups
-    would cost more in starts than they save in padding. A single group holds all rows as they stand.
-    """
-    order = sorted(range(len(lengths)), key=lambda row: lengths[row])
-    least = LEAST_SAVED * len(lengths) * max(lengths, default=0)
-    open_, groups = [order], []
-    while open_:
-        rows = open_.pop()
-        longest = lengths[rows[-1]] if rows else 0
-        saved, cut = max(
-            ((at * (longest - lengths[rows[at - 1]]), at) for at in range(LEAST_ROWS, len(rows) - LEAST_ROWS + 1)),
-            default=(0, 0),
-        )
-        if saved and saved >= least:
-            open_ += [rows[cut:], rows[:cut]]
-        else:
-            groups.append((rows, longest))
-    return groups if len(groups) > 1 else [(list(range(len(lengths))), groups[0][1])]
-
-
-def _chosen(table: Tensor, rows: list[int]) -> Tensor:
-    return table if len(rows) == len(table) else table[rows]
-
-
-def _in_order(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
-    """The rows of all groups as they stood in the batch."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = torch.tensor([row for members, _ in groups for row in members], device=parts[0].device)
-    return torch.cat(list(parts))[rows.argsort()]
 
 
 def _offline() -> bool:

@@ -6,28 +6,26 @@ The equations behind them are in `vldistill.distill.mad.losses`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from vldistill.params.arms import check_known, check_name, check_run, resolve
 from vldistill.params.base import Section
+from vldistill.params.mad_arms import ACTIVE, ARMS, DEV_TUNED, MATCHED, ON_DEV, PARTS, PER_FRACTION, PER_TASK
+from vldistill.params.mad_grid import OF_TASK, PERCENT, TASKS, Grid, Percent, Task, check_places, keys_as_text
 from vldistill.params.mad_parts import Adaptation, Confidence, Projections, TeacherHead, Teachers, Tuning
-from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, TRIALS, Settings, Trial, nearest
+from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, Settings, nearest
+from vldistill.params.mad_sweep import Sweep
 from vldistill.params.training import Training
 
-Task = Literal["snli_ve", "vcr", "vqa"]
-TASKS: tuple[Task, ...] = ("snli_ve", "vcr", "vqa")
 Priors = Literal["changed", "official"]
 StudentName = Literal["student", "student_gap0", "student_gap25", "student_gap50"]
 Target = Literal["cls", "selected", "both", "random", "argmin"]
 SELECTIONS: tuple[Target, ...] = ("selected", "both")
 """The targets whose token and region are those that the teacher chooses."""
-Percent = Annotated[int, Field(ge=1, le=100)]
-PERCENT = "([1-9][0-9]?|100)"
-OF_TASK = f"({'|'.join(TASKS)})"
 
 
 class MadOptions(Section):
@@ -97,162 +95,6 @@ class MadOptions(Section):
     def steps(self) -> int:
         """The steps that are trained."""
         return max(1, round(self.trained * self.training.steps))
-
-
-ON_DEV = "_dev_tuned"
-"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
-NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
-ALONE: dict[str, Any] = {"weight": 0.0}
-ARMS: dict[str, dict[str, Any]] = {
-    "baseline": ALONE,
-    "nkd": NAIVE,
-    "mad": {},
-    # naive distillation with MAD's settings
-    "nkd_alike": NAIVE,
-    "nkd_trainable": {**NAIVE, "projections": {"kind": "trainable"}},
-    "ts": {"confidence": {"kind": "constant"}},
-    "cw": {"target": "cls"},
-    "mad_af": {"adapt": {"steps": 100}},
-    "random_token": {"target": "random", "confidence": {"kind": "constant"}},
-    "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
-    "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
-    "shuffled_targets": {"shuffle_targets": True},
-    "undistilled": ALONE,
-    "embeddings_init": {**ALONE, "embeddings": "teacher"},
-    "projected_input": {**ALONE, "projected_input": True},
-    "stopped_25": {**ALONE, "trained": 0.25},
-    "stopped_50": {**ALONE, "trained": 0.5},
-    "smoothed": {**ALONE, "label_smoothing": 0.2},
-    **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
-    **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
-}
-ACTIVE = list(ARMS)[:3]
-ARMS |= {arm + ON_DEV: ARMS[arm] for arm in ACTIVE}
-MATCHED = ["stopped_25", "stopped_50", "smoothed"]
-"""The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
-DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
-UNASKED = ["baseline_gap25", "mad_gap25"]
-"""Arms that are run only where their student is made: `pretrain.student.gaps` leaves it out."""
-PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED, *UNASKED)]
-PER_TASK: dict[Task, dict[str, Any]] = {
-    "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
-    "vqa": {"dropout": 0.0},
-}
-PER_FRACTION: dict[str, dict[str, Any]] = {
-    "25": {"training": {"steps": 450}},
-    "100": {"training": {"steps": 1200}},
-    "snli_ve-100": {"training": {"steps": 1600}},
-    "vqa-100": {"training": {"steps": 800}},
-}
-
-
-class Grid(Section):
-    """Arms that are run on tasks and sizes of the training subset, each with each."""
-
-    arms: list[str] = Field(description="The arms that are run in it; none switches it off.")
-    tasks: list[Task] = Field(default_factory=lambda: [TASKS[0]], description="On these tasks.")
-    fractions: list[Percent] = Field(
-        default_factory=lambda: [10], description="And these training subsets, in percent."
-    )
-
-
-def keys_as_text(value: Any) -> Any:
-    """A mapping with text for keys: YAML reads a bare 1 as a number."""
-    return {str(key): each for key, each in value.items()} if isinstance(value, dict) else value
-
-
-def check_places(keys: Iterable[str], within: str = "") -> None:
-    """Refuse what is not TASK-FRACTION; ``within`` stands before its name."""
-    for key in keys:
-        if not re.fullmatch(f"{OF_TASK}-{PERCENT}", key):
-            raise ValueError(f"{within}{key} is not TASK-FRACTION ({', '.join(TASKS)})")
-
-
-class Sweep(Section):
-    """Tuning: the trials, alike for every arm, and what they are run on."""
-
-    trial: int = Field(
-        0,
-        ge=0,
-        description="Number of the trial that is run, from 1, in place of all grids and over the arms' own settings; "
-        "0 = none. Only with `evaluate.mad.split: dev`.",
-    )
-    trials: list[Trial] = Field(
-        default_factory=lambda: [
-            Trial(learning_rate=rate, embedding_rate=factor, weight=weight) for rate, factor, weight in TRIALS
-        ],
-        min_length=1,
-        description="The settings that are tried. No two agree in learning rate and embedding rate, so that arms "
-        "without distillation get as many trials as the others.",
-    )
-    arms: list[str] = Field(default_factory=lambda: list(ACTIVE), min_length=1, description="The arms that are tuned.")
-    tasks: list[Task] = Field(default_factory=lambda: [*TASKS], min_length=1, description="On these tasks.")
-    fractions: list[Percent] = Field(
-        default_factory=lambda: [10, 25, 100], min_length=1, description="And these training subsets, in percent."
-    )
-    seeds: dict[str, int] = Field(
-        default_factory=lambda: {"10": 5, "25": 2, "100": 1},
-        description="Number of seeds of every arm of a trial by fraction; one that is not named has `default_seeds`.",
-    )
-    holdout: float = Field(
-        0.25, gt=0, lt=1, description="`tuning.holdout` of a trial: what is trained on the rest is judged on it."
-    )
-    on_dev: dict[str, str] = Field(
-        default_factory=lambda: {arm: arm + ON_DEV if arm + ON_DEV in SETTINGS else arm for arm in ACTIVE},
-        description="Arm -> the arm with the settings that dev would choose: `ARM_dev_tuned`, or the arm itself where "
-        "dev chooses the same at every task and size; empty where no sweep was run. The report shows them in a column "
-        "of their own.",
-    )
-    chosen: list[str] = Field(
-        default_factory=list,
-        description="TASK-FRACTION as in `vcr-25` where `settings` are, for every arm of the sweep, what its hold-out "
-        "chose, and those of `ARM_dev_tuned` what dev chose; `vldistill tuning` lists them. Who edits an entry there "
-        "takes the place out: the report says where settings come from by this list alone.",
-    )
-
-    @field_validator("chosen", mode="after")
-    @classmethod
-    def _chosen_name_places(cls, value: list[str]) -> list[str]:
-        check_places(value)
-        return value
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _keys_as_text(cls, value: Any) -> Any:
-        return keys_as_text(value)
-
-    @field_validator("seeds", mode="after")
-    @classmethod
-    def _seeds_by_fraction(cls, value: dict[str, int]) -> dict[str, int]:
-        for key, count in value.items():
-            if not re.fullmatch(PERCENT, key) or count < 1:
-                raise ValueError(f"{key}: {count} is not a fraction in percent with at least one seed")
-        return value
-
-    @model_validator(mode="after")
-    def _trials_differ(self) -> Self:
-        if self.trial > len(self.trials):
-            raise ValueError(f"trial: there is no trial {self.trial}, only 1 to {len(self.trials)}")
-        numbers: dict[tuple[float, float], int] = {}
-        for number, one in enumerate(self.trials, start=1):
-            if other := numbers.get((one.learning_rate, one.embedding_rate)):
-                raise ValueError(
-                    f"trials: {other} and {number} agree in learning rate and embedding rate, which is all that an "
-                    "arm without distillation has to tune"
-                )
-            numbers[one.learning_rate, one.embedding_rate] = number
-        return self
-
-    @property
-    def dev_choices(self) -> dict[str, str]:
-        """`on_dev` of the arms that a sweep was run for."""
-        return {arm: tuned for arm, tuned in self.on_dev.items() if tuned}
-
-    def over(self, weight: float) -> dict[str, Any]:
-        """What the trial lays over an arm of weight ``weight``; nothing without a trial."""
-        if not self.trial:
-            return {}
-        return self.trials[self.trial - 1].over(weight) | {"tuning": {"holdout": self.holdout}}
 
 
 class Mad(MadOptions):

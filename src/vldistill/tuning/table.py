@@ -13,7 +13,9 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.statistics import DEV
 from vldistill.files import write_text
-from vldistill.params.mad import ON_DEV, Mad, Task
+from vldistill.params.mad import Mad
+from vldistill.params.mad_arms import ON_DEV
+from vldistill.params.mad_grid import Task
 from vldistill.report.table import Cell, Table
 from vldistill.tuning.trials import CRITERIA, HOLDOUT, Trials, Where
 

@@ -23,7 +23,8 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.statistics import DEV
 from vldistill.files import read_json, read_jsonl
-from vldistill.params.mad import TASKS, Sweep, Task
+from vldistill.params.mad_grid import TASKS, Task
+from vldistill.params.mad_sweep import Sweep
 from vldistill.presets import flat
 
 HOLDOUT = "holdout"

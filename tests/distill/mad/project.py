@@ -20,7 +20,7 @@ from vldistill.models.student import SingleStream, SingleStreamConfig, object_ta
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import save_teacher
 from vldistill.params import Params, load
-from vldistill.params.mad import TASKS
+from vldistill.params.mad_grid import TASKS
 from vldistill.split import mad_splits
 
 SETS = ("snli_ve", "flickr30k", "vcr", "vqav2", "coco", "vg", "vqa_cp")

@@ -26,7 +26,9 @@ from vldistill.distill.mad.key import cell_key, look_up, maps_key, read_options
 from vldistill.errors import InputError
 from vldistill.models.mad import MadModel
 from vldistill.params import Params, parse
-from vldistill.params.mad import ARMS, TASKS, MadOptions
+from vldistill.params.mad import MadOptions
+from vldistill.params.mad_arms import ARMS
+from vldistill.params.mad_grid import TASKS
 from vldistill.training import Stopped
 
 SCRIPT = "tests.distill.mad.project"

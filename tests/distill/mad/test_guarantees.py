@@ -27,7 +27,8 @@ from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_jsonl
 from vldistill.models.mad import MadModel
-from vldistill.params.mad import ARMS, TASKS
+from vldistill.params.mad_arms import ARMS
+from vldistill.params.mad_grid import TASKS
 from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
 from vldistill.training import Run, train
 

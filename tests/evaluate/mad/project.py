@@ -19,7 +19,7 @@ from vldistill.models.mad import MadModel, TeacherInput
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params import Params
-from vldistill.params.mad import Task
+from vldistill.params.mad_grid import Task
 from vldistill.records import LABELS, read_regions
 from vldistill.split import mad_splits
 

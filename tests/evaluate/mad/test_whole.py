@@ -13,7 +13,7 @@ from vldistill.cli.evaluate import command as evaluate
 from vldistill.evaluate.mad.statistics import Draw
 from vldistill.evaluate.mad.summary import summarise
 from vldistill.evaluate.mad.tables import read_results
-from vldistill.params.mad import TASKS
+from vldistill.params.mad_grid import TASKS
 
 pytestmark = pytest.mark.slow
 

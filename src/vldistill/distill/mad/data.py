@@ -25,7 +25,8 @@ from vldistill.evaluate.data import listed
 from vldistill.evaluate.metrics.vqa_formula import soft_targets
 from vldistill.features.store import Store, open_store
 from vldistill.models.student.heads import answer_vocabulary
-from vldistill.params.mad import MadOptions, Task
+from vldistill.params.mad import MadOptions
+from vldistill.params.mad_grid import Task
 from vldistill.records import (
     LABELS,
     RegionsRecord,

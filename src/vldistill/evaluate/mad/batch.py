@@ -15,7 +15,7 @@ from vldistill.evaluate.mad.data import BOARDS, MadData
 from vldistill.evaluate.mad.jobs import Job
 from vldistill.files import write_json
 from vldistill.params import Params
-from vldistill.params.mad import Task
+from vldistill.params.mad_grid import Task
 from vldistill.provenance import recorded
 from vldistill.runs import folder_of, look_up
 

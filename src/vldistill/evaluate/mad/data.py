@@ -25,7 +25,7 @@ from vldistill.artifact import absence
 from vldistill.distill.mad.key import RECORDS, record_set
 from vldistill.evaluate.data import listed
 from vldistill.params import Params
-from vldistill.params.mad import Task
+from vldistill.params.mad_grid import Task
 from vldistill.records import (
     UNLABELLED,
     ChoiceRecord,

@@ -14,7 +14,8 @@ from vldistill.errors import InputError
 from vldistill.evaluate.inputs import identity, list_identity, model_identity
 from vldistill.evaluate.mad.data import BOARDS, REFERENCES, TEACHER, subsets
 from vldistill.params import Params
-from vldistill.params.mad import MadOptions, Task
+from vldistill.params.mad import MadOptions
+from vldistill.params.mad_grid import Task
 from vldistill.params.mad_parts import Tuning
 from vldistill.provenance import libraries
 from vldistill.records import UNLABELLED

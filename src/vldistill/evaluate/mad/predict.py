@@ -31,7 +31,7 @@ from vldistill.files import sha256_file, write_json, write_jsonl
 from vldistill.models.mad import STUDENT, MadModel
 from vldistill.models.student.tokens import TOKENIZER
 from vldistill.params import Params
-from vldistill.params.mad import Task
+from vldistill.params.mad_grid import Task
 from vldistill.progress import Progress
 from vldistill.provenance import cpu_seconds
 from vldistill.runs import RunFolder, claim

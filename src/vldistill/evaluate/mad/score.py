@@ -21,7 +21,7 @@ from vldistill.evaluate.mad.scoring import AGAIN, ItemScore, score_set, score_su
 from vldistill.evaluate.score.rows import Bootstrap, Scored
 from vldistill.files import read_json, read_jsonl, write_jsonl
 from vldistill.params import Params
-from vldistill.params.mad import Task
+from vldistill.params.mad_grid import Task
 from vldistill.provenance import recorded
 
 INDEX = "index.json"

@@ -15,7 +15,7 @@ import numpy as np
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import BLIND, REFERENCES
 from vldistill.evaluate.mad.tables import Place, Results, Table
-from vldistill.params.mad import ON_DEV
+from vldistill.params.mad_arms import ON_DEV
 from vldistill.stats import RESAMPLES, Shift, above_line, holm, paired_difference, seed_interval, uneven_difference
 
 BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"

@@ -14,7 +14,7 @@ from vldistill.evaluate.mad.statistics import BASELINE, IN_DOMAIN, METHOD_ARM, D
 from vldistill.evaluate.mad.summary import Summary, summarise
 from vldistill.evaluate.mad.tables import Results, read_results
 from vldistill.params import Params
-from vldistill.params.mad import TASKS, Task
+from vldistill.params.mad_grid import TASKS, Task
 
 HEADLINE_FRACTIONS = (10, 25, 100)
 FEW = 10
@@ -53,7 +53,9 @@ def read(params: Params, root: Path) -> Found | None:
     options = params.evaluate.mad
     results = read_results(root, tasks)
     draw = Draw(options.resamples, options.level)
-    summary = summarise(results, tasks, draw, params.distill.mad.sweep.dev_choices)
+    sweep = params.distill.mad.sweep
+    # arms are held against each other as tuned on dev only after a sweep was taken over
+    summary = summarise(results, tasks, draw, sweep.dev_choices if sweep.chosen else {})
     return Found(tasks, absent, [cell for cell in cells if cell.task in tasks], results, summary)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vldistill.evaluate.mad.chief import CHIEF
-from vldistill.params.mad import ON_DEV
+from vldistill.params.mad_arms import ON_DEV
 from vldistill.report.names import words
 
 TASKS = {"snli_ve": "SNLI-VE", "vcr": "VCR", "vqa": "VQA"}

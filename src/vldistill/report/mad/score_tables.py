@@ -19,7 +19,8 @@ from vldistill.evaluate.mad.statistics import (
     Mean,
 )
 from vldistill.evaluate.mad.summary import Summary
-from vldistill.params.mad import ON_DEV, Mad
+from vldistill.params.mad import Mad
+from vldistill.params.mad_arms import ON_DEV
 from vldistill.report.mad import names
 from vldistill.report.mad.columns import (
     ENDS,

@@ -1,0 +1,53 @@
+"""The arms of MAD and what each overrides, and the options of single tasks and sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vldistill.params.mad_grid import Task
+
+ON_DEV = "_dev_tuned"
+"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
+NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
+ALONE: dict[str, Any] = {"weight": 0.0}
+ARMS: dict[str, dict[str, Any]] = {
+    "baseline": ALONE,
+    "nkd": NAIVE,
+    "mad": {},
+    # naive distillation with MAD's settings
+    "nkd_alike": NAIVE,
+    "nkd_trainable": {**NAIVE, "projections": {"kind": "trainable"}},
+    "ts": {"confidence": {"kind": "constant"}},
+    "cw": {"target": "cls"},
+    "mad_af": {"adapt": {"steps": 100}},
+    "random_token": {"target": "random", "confidence": {"kind": "constant"}},
+    "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
+    "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
+    "shuffled_targets": {"shuffle_targets": True},
+    "undistilled": ALONE,
+    "embeddings_init": {**ALONE, "embeddings": "teacher"},
+    "projected_input": {**ALONE, "projected_input": True},
+    "stopped_25": {**ALONE, "trained": 0.25},
+    "stopped_50": {**ALONE, "trained": 0.5},
+    "smoothed": {**ALONE, "label_smoothing": 0.2},
+    **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+    **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+}
+ACTIVE = list(ARMS)[:3]
+ARMS |= {arm + ON_DEV: ARMS[arm] for arm in ACTIVE}
+MATCHED = ["stopped_25", "stopped_50", "smoothed"]
+"""The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
+DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
+UNASKED = ["baseline_gap25", "mad_gap25"]
+"""Arms that are run only where their student is made: `pretrain.student.gaps` leaves it out."""
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED, *UNASKED)]
+PER_TASK: dict[Task, dict[str, Any]] = {
+    "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
+    "vqa": {"dropout": 0.0},
+}
+PER_FRACTION: dict[str, dict[str, Any]] = {
+    "25": {"training": {"steps": 450}},
+    "100": {"training": {"steps": 1200}},
+    "snli_ve-100": {"training": {"steps": 1600}},
+    "vqa-100": {"training": {"steps": 800}},
+}
