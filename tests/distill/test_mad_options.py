@@ -58,6 +58,7 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("mad_af", "mad") == {"adapt.steps"}
     assert changed("random_token", "ts") == changed("argmin_token", "ts") == {"target"}
     assert changed("constant_weight", "cw") == {"confidence.kind"}
+    assert changed("mad_constant_weight", "mad") == {"confidence.kind", "confidence.equal_to"}
     assert changed("shuffled_targets", "mad") == {"shuffle_targets"} and changed("undistilled", "mad") == {"weight"}
     assert changed("embeddings_init", "baseline") == {"embeddings"}
     assert changed("projected_input", "baseline") == {"projected_input"}
@@ -85,7 +86,7 @@ def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any,
         weight = options.options_of(other, task, fraction).weight
         for arm in arms:
             # not by chance: an arm without settings may have the same rates
-            assert options.settings_at(arm, task, fraction) == (other, f"{task}-10"), arm
+            assert options.settings_at(arm, task, fraction) == options.settings_at(other, task, fraction), arm
             assert settings(arm) == settings(other), arm
             assert options.options_of(arm, task, fraction).weight == (0.0 if arm == "undistilled" else weight), arm
 
@@ -141,6 +142,15 @@ def test_settings_go_over_all_other_options_but_not_over_no_weight() -> None:
     assert (alone.training.learning_rate, alone.weight) == (0.01, 0.0)
 
 
+def test_what_all_arms_have_may_be_changed_where_one_has_no_settings() -> None:
+    own = {"vcr-10": {**RATES, "weight": None}}
+    only = FEW | {"arms": {"mad": {}}, "tasks": ["vcr"], "fractions": [10], "settings": {"mad": own}}
+    assert mad(weight=1.0, **only).options_of("mad", "vcr", 10).weight == 1.0, "settings without a weight"
+    assert mad(weight=1.0, training={"learning_rate": 0.1}, **only | {"tasks": ["vcr", "vqa"]})
+    with pytest.raises(InputError, match="learning_rate: no arm"):
+        mad(training={"learning_rate": 0.1}, **only)
+
+
 def test_a_size_without_settings_has_those_of_the_next_larger_one() -> None:
     rates = {"vcr-5": 0.5, "vcr-25": 0.25, "snli_ve-100": 0.1}
     settings = {key: {"learning_rate": rate, "embedding_rate": 1.0} for key, rate in rates.items()}
@@ -157,7 +167,7 @@ def test_a_size_without_settings_has_those_of_the_next_larger_one() -> None:
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 16 * 3 + 3 * 2 * 2 * 3 + 2 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3 + 2 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
@@ -170,6 +180,7 @@ def test_default_grid() -> None:
 def test_an_arm_comes_after_the_one_whose_weights_it_has() -> None:
     names = [cell.name for cell in mad_cells(Params(), "snli_ve")]
     assert names.index("constant_weight-f10-s1") > names.index("cw-f10-s1")
+    assert names.index("mad_constant_weight-f10-s1") > names.index("mad-f10-s1")
 
 
 def test_seeds_by_arm_and_by_fraction() -> None:
@@ -283,6 +294,12 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             r"take mad_gap25 out of distill\.mad\.extra\.some\.arms, or put 25 into pretrain\.student\.gaps",
         ),
         ({"student": "student_gap25"}, r"distill\.mad\.active: baseline learns with student_gap25"),
+        ({"weight": 1.0}, r"mad: weight: no arm that is run has it.*change settings\.ARM\.TASK-FRACTION\.weight"),
+        ({"training": {"learning_rate": 0.1}}, r"learning_rate: no arm that is run has it"),
+        (
+            {"training": {"learning_rate": 0.0005, "embedding_rate": 2.0}},
+            r"training\.embedding_rate: no arm that is run has it",
+        ),
         ({"settings": {"madd": {}}}, r"no arm called 'madd'; the nearest is mad"),
         ({"settings": {"mad": {"10": RATES}}}, r"settings: mad\.10 is not TASK-FRACTION"),
         ({"settings": {"mad": {"vcr-0": RATES}}}, r"settings: mad\.vcr-0 is not TASK-FRACTION"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import product
+from operator import attrgetter
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -17,7 +18,7 @@ from vldistill.params.base import Section
 from vldistill.params.mad_arms import ACTIVE, ARMS, DEV_TUNED, MATCHED, ON_DEV, PARTS, PER_FRACTION, PER_TASK
 from vldistill.params.mad_grid import OF_TASK, PERCENT, TASKS, Grid, Percent, Task, check_places, keys_as_text
 from vldistill.params.mad_parts import Adaptation, Confidence, Projections, TeacherHead, Teachers, Tuning
-from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, Settings, nearest
+from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, TUNED, Settings, names, nearest
 from vldistill.params.mad_sweep import Sweep
 from vldistill.params.training import Training
 
@@ -182,6 +183,7 @@ class Mad(MadOptions):
         for arm, tuned in self.sweep.dev_choices.items():
             self._check_on_dev(arm, tuned)
         self._check_settings()
+        self._check_effect()
         for arm in self.arms:
             check_name(arm)
             for task, fraction in self._overridden():
@@ -260,6 +262,29 @@ class Mad(MadOptions):
                 raise ValueError(
                     f"settings: {arm} has none: give it some, or leave it out of sweep.on_dev and extra.dev_tuned"
                 )
+
+    def _check_effect(self) -> None:
+        """Refuse another rate or weight for all arms that none would have, since each has one of its own."""
+        cells = [cell for grid in self.grids for cell in product(grid.arms, grid.tasks, grid.fractions)]
+        for field in () if self.sweep.trial else TUNED:
+            own, plain = map(attrgetter(field), (self, MadOptions()))
+            if own != plain and not any(self._reads(field, *cell) for cell in cells):
+                raise ValueError(
+                    f"{field}: no arm that is run has it, all have their own: change "
+                    f"settings.ARM.TASK-FRACTION.{field.rpartition('.')[2]}, as in settings.mad.snli_ve-10"
+                )
+
+    def _reads(self, field: str, arm: str, task: Task, fraction: int) -> bool:
+        """Whether the value of ``field`` for all arms is that of `arm` at a place."""
+        places = (str(fraction), f"{task}-{fraction}")
+        own, key = self.settings_at(arm, task, fraction)
+        overrides = (
+            self.arms[arm],
+            self.per_task.get(task, {}),
+            *(self.per_fraction.get(place, {}) for place in places),
+            self.settings[own][key].over(1.0) if key else {},
+        )
+        return not any(names(over, field) for over in overrides)
 
     def _check_on_dev(self, arm: str, tuned: str) -> None:
         """Refuse an arm that is not the other one but for what a trial sets, at any place of the sweep."""

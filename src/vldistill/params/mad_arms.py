@@ -23,6 +23,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "random_token": {"target": "random", "confidence": {"kind": "constant"}},
     "argmin_token": {"target": "argmin", "confidence": {"kind": "constant"}},
     "constant_weight": {"target": "cls", "confidence": {"kind": "equal_mean"}},
+    "mad_constant_weight": {"confidence": {"kind": "equal_mean", "equal_to": "mad"}},
     "shuffled_targets": {"shuffle_targets": True},
     "undistilled": ALONE,
     "embeddings_init": {**ALONE, "embeddings": "teacher"},

@@ -28,6 +28,10 @@ class Settings(Section):
         return {"weight": self.weight, **found} if weight and self.weight else found
 
 
+TUNED = ("weight", "training.learning_rate", "training.embedding_rate")
+"""The options that settings go over."""
+
+
 class Trial(Settings):
     """The settings of one trial, tried together."""
 
@@ -78,7 +82,7 @@ SAME_SETTINGS = {
     # distillation itself against `undistilled`
     "mad": [
         *("nkd_alike", "nkd_trainable", "ts", "cw", "mad_af", "random_token", "argmin_token", "constant_weight"),
-        *("shuffled_targets", "undistilled", "mad_gap0", "mad_gap25", "mad_gap50"),
+        *("mad_constant_weight", "shuffled_targets", "undistilled", "mad_gap0", "mad_gap25", "mad_gap50"),
     ],
     "baseline": [
         *("embeddings_init", "projected_input", "stopped_25", "stopped_50", "smoothed"),
@@ -86,6 +90,12 @@ SAME_SETTINGS = {
     ],
 }
 SETTINGS_OF = {arm: other for other, arms in SAME_SETTINGS.items() for arm in arms}
+
+
+def names(over: Mapping[str, Any], field: str) -> bool:
+    """Whether overrides name a ``field``, as in `TUNED`."""
+    first, _, rest = field.partition(".")
+    return first in over and (not rest or names(over[first], rest))
 
 
 def nearest(own: Mapping[str, Settings], task: str, fraction: int) -> str | None:

@@ -67,6 +67,11 @@ class Student(Section):
     )
     sha256: str = Field("", description="Digest that the file of `uniter` must have.")
     published_vocabulary: str = Field("", description="vocab.txt of the BERT that `uniter` was made with.")
+    published_seen: list[Literal["snli_ve", "vcr", "vqa"]] = Field(
+        default_factory=list,
+        description="Tasks whose training sets published weights have seen, besides those that their files tell. "
+        "Low-shot runs on them are refused.",
+    )
     model: StudentShape = Field(default_factory=StudentShape, description="Shape of the one that is trained.")
     regions: StudentRegions = Field(default_factory=StudentRegions, description="What it sees of an image.")
     gaps: list[Gap] = Field(

@@ -40,7 +40,7 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
         return make(settings, phrases, features, folder, state, words=task_words(tasks), withheld=withheld)
 
     # the features' fingerprint stands for the regions; another gap changes no other student
-    unread = {"published", "sha256", "published_vocabulary", "regions", "gaps"}
+    unread = {"published", "sha256", "published_vocabulary", "published_seen", "regions", "gaps"}
     read = settings.model_dump(mode="json", exclude=unread)
     return Recipe({**read, "withheld": percent}, {PHRASES: phrases, "features": features, **tasks}, run)
 
@@ -51,7 +51,7 @@ def _published(settings: options.Student) -> Recipe:
         student.save(folder)
         return {"published": settings.published, "parameters": sum(each.numel() for each in student.parameters())}
 
-    read = settings.model_dump(mode="json", include={"source", "published", "sha256", "seed"})
+    read = settings.model_dump(mode="json", include={"source", "published", "sha256", "published_seen", "seed"})
     if settings.source == "uniter":
         read["vocabulary"] = sha256_file(Path(settings.published_vocabulary))
     else:
@@ -61,5 +61,8 @@ def _published(settings: options.Student) -> Recipe:
 
 def _loaded(settings: options.Student) -> Student:
     if settings.source == "vilt":
-        return load_published_vilt(settings.published)
-    return load_published(settings.published, settings.published_vocabulary, settings.sha256)
+        student: Student = load_published_vilt(settings.published)
+    else:
+        student = load_published(settings.published, settings.published_vocabulary, settings.sha256)
+    student.facts["seen"] = sorted({*student.facts["seen"], *settings.published_seen})
+    return student

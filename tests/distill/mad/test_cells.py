@@ -79,10 +79,11 @@ def test_batches_then_gather(root: Path, tmp_path: Path) -> None:
     assert "toy" in card and "6 of 6 steps" in card and "MIT" in card
 
 
-def test_constant_weights_are_the_partners_mean(root: Path) -> None:
+@pytest.mark.parametrize(("arm", "other"), [("constant_weight", "cw"), ("mad_constant_weight", "mad")])
+def test_constant_weights_are_the_partners_mean(root: Path, arm: str, other: str) -> None:
     params = write_params(root)
-    run = run_mad_cell(params, root, cell("constant_weight", "snli_ve"))
-    partner = look_up(params, root, cell("cw", "snli_ve"))
+    run = run_mad_cell(params, root, cell(arm, "snli_ve"))
+    partner = look_up(params, root, cell(other, "snli_ve"))
     assert run.result and partner.result, "the partner was not trained first"
     assert run.result["weights"] == pytest.approx(partner.result["weights"], rel=1e-5)
     lines = [json.loads(line) for line in (partner.path / "metrics.jsonl").read_text().splitlines()]

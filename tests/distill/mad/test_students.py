@@ -208,6 +208,13 @@ def test_features_of_another_width_are_refused(root: Path, tmp_path: Path, monke
         run_mad_cell(params, root, cell("baseline"))
 
 
+def test_weights_that_the_user_says_have_seen_the_task_are_refused(root: Path, tmp_path: Path) -> None:
+    params = experiment(root, {**vilt(root, tmp_path / "vilt"), "published_seen": ["vcr"]})
+    with pytest.raises(InputError, match="trained on all of vcr's training set"):
+        prepare(params, root, cell("mad", "vcr"))
+    assert prepare(params, root, cell("mad", "snli_ve"))
+
+
 @pytest.mark.parametrize("arm", ["projected_input", "embeddings_init"])
 def test_arms_that_vilt_cannot_have_say_so(root: Path, tmp_path: Path, arm: str) -> None:
     params = experiment(root, vilt(root, tmp_path / "vilt"), active=[arm])

@@ -36,7 +36,8 @@ GRID = {"baseline": 0.58, "nkd": 0.60, "mad": 0.66, "majority": 0.34, "blind": 0
 EXTRA = {
     "ts": 0.64, "cw": 0.61, "nkd_alike": 0.6, "nkd_trainable": 0.59, "mad_af": 0.66, "random_token": 0.62,
     "argmin_token": 0.57,
-    "constant_weight": 0.61, "shuffled_targets": 0.55, "undistilled": 0.57, "embeddings_init": 0.6,
+    "constant_weight": 0.61, "mad_constant_weight": 0.65, "shuffled_targets": 0.55, "undistilled": 0.57,
+    "embeddings_init": 0.6,
     "projected_input": 0.61, "stopped_25": 0.47, "stopped_50": 0.53, "smoothed": 0.57,
     "baseline_gap0": 0.7, "mad_gap0": 0.7,
     "baseline_gap25": 0.66, "mad_gap25": 0.68, "baseline_gap50": 0.63, "mad_gap50": 0.67,

@@ -55,7 +55,8 @@ EFFECTS = (
     (METHOD_ARM, "ts", "weighting by confidence, on top of chosen tokens"),
     ("ts", "random_token", "choosing the best token instead of any"),
     ("ts", "argmin_token", "choosing the best token instead of the worst"),
-    ("cw", "constant_weight", "weighting by confidence instead of a constant of the same mean"),
+    ("cw", "constant_weight", "weighting by confidence instead of its mean"),
+    (METHOD_ARM, "mad_constant_weight", "weighting by confidence instead of its mean, on chosen tokens"),
     ("mad_af", METHOD_ARM, "adapting the teacher first"),
     (METHOD_ARM, "undistilled", "distilling, with the same learning rates"),
     (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
@@ -63,9 +64,9 @@ EFFECTS = (
     (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
     (NAIVE_ALIKE, "nkd_trainable", "projections fitted before instead of trained along"),
 )
-"""Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with constant
-weights is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against MAD. Only
-`embeddings_init` and `projected_input` are other ways to use the teacher, with the baseline's learning rate."""
+"""Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with
+the constant weight 1 is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against
+MAD. Only `embeddings_init` and `projected_input` are other ways to use the teacher, with the baseline's settings."""
 
 Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 
