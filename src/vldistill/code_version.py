@@ -152,6 +152,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "evaluate/metrics",
         "distill/mad/confidence.py",
         "distill/mad/data.py",
+        "distill/mad/heads.py",
         "distill/mad/inputs.py",
         "distill/mad/items.py",
         "distill/mad/key.py",

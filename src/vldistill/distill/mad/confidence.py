@@ -7,22 +7,18 @@ CLIP, image and text encoder alike, is judged by [t, u, t u, |t - u|]; the langu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vldistill.distill.mad.heads import classes, fitted_heads
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import AT_ONCE, Table, changed
-from vldistill.distill.mad.losses import target_probability, task_loss
+from vldistill.distill.mad.losses import target_probability
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.params.mad_parts import TeacherHead
-from vldistill.records import LABELS
 from vldistill.split.lists import order
-
-BATCH = 256
-MOMENTS = 8192
-"""Features are standardised by mean and spread of about so many of the fitted items, evenly spaced; of all if fewer."""
 
 
 def teacher_confidence(target: Mapping[str, Table], items: Items, options: TeacherHead, seed: int) -> dict[str, Tensor]:
@@ -60,13 +56,16 @@ def out_of_fold(features: Table, items: Items, options: TeacherHead, seed: int) 
         seed: of folds, weights and order.
     """
     folds = fold_of(items, options.folds, seed)
+    held = [folds == fold for fold in range(int(folds.max()) + 1)]
+    if len(held) == 1:
+        # one group: no head can be fitted without it, so what is held is judged by chance
+        return torch.full((len(items),), 1.0 / (items.choices if items.choices > 1 else classes(items)))
     found = torch.zeros(len(items))
-    # the heads' draws must not move those of the training that follows
-    with torch.random.fork_rng(devices=[]):
-        for fold in range(int(folds.max()) + 1):
-            held = folds == fold
-            torch.manual_seed(seed)
-            found[held] = _held_out_confidence(features, items, ~held, held, options)
+    for own, scores_of in zip(
+        held, fitted_heads(features, items, [~each for each in held], options, seed), strict=True
+    ):
+        parts = own.nonzero().flatten().split(AT_ONCE)
+        found[own] = torch.cat([target_probability(scores_of(part), items.targets[part]) for part in parts])
     return found
 
 
@@ -77,74 +76,15 @@ def fold_of(items: Items, folds: int, seed: int) -> Tensor:
     return torch.tensor([place[group] for group in items.groups], dtype=torch.long)
 
 
-def _held_out_confidence(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
-    """p(y|x) of the held items by a head that is fitted on the others; that of chance where there are none."""
-    if not fitted.any():
-        return torch.full((int(held.sum()),), 1.0 / (items.choices if items.choices > 1 else _classes(items)))
-    scores_of = fitted_head(features, items, fitted, options)
-    parts = held.nonzero().flatten().split(AT_ONCE)
-    return torch.cat([target_probability(scores_of(part), items.targets[part]) for part in parts])
-
-
-def head_scores(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead) -> Tensor:
-    """Scores [H, A] of the H held items by a head that is fitted on others (`fitted_head`).
+def head_scores(features: Table, items: Items, fitted: Tensor, held: Tensor, options: TeacherHead, seed: int) -> Tensor:
+    """Scores [H, A] of the H held items by a head that is fitted on others.
 
     Args:
         features: [N C, f] of the items' texts.
         items: N items.
         fitted, held: [N] bool.
         options: of the head.
+        seed: of its weights and order.
     """
-    scores_of = fitted_head(features, items, fitted, options)
+    (scores_of,) = fitted_heads(features, items, [fitted], options, seed)
     return torch.cat([scores_of(part) for part in held.nonzero().flatten().split(AT_ONCE)])
-
-
-def fitted_head(features: Table, items: Items, fitted: Tensor, options: TeacherHead) -> Callable[[Tensor], Tensor]:
-    """Items [n] -> their scores [n, A] by a head that is fitted on some, drawn from torch's global generator.
-
-    Args:
-        features: [N C, f] of the items' texts.
-        items: N items.
-        fitted: [N] bool.
-        options: of the head.
-    """
-    learnt = fitted.nonzero().flatten()
-    known = _of_items(features, learnt[:: max(1, len(learnt) // MOMENTS)], items.choices)
-    # without correction: one fitted item has no spread, which is 0 and not undefined
-    mean, spread = known.mean(dim=(0, 1)), known.std(dim=(0, 1), correction=0) + 1e-6
-
-    def inputs(chosen: Tensor) -> Tensor:
-        return (_of_items(features, chosen, items.choices) - mean) / spread
-
-    head = _head(len(mean), 1 if items.choices > 1 else _classes(items), options.hidden)
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-    )
-    for _ in range(options.steps):
-        chosen = learnt[torch.randint(len(learnt), (min(BATCH, len(learnt)),))]
-        loss = task_loss(head(inputs(chosen)).flatten(1), items.targets[chosen])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-    @torch.no_grad()
-    def scores_of(chosen: Tensor) -> Tensor:
-        scores: Tensor = head(inputs(chosen)).flatten(1)
-        return scores
-
-    return scores_of
-
-
-def _of_items(features: Table, chosen: Tensor, choices: int) -> Tensor:
-    """Features [n, C, f] of the items ``chosen`` [n]."""
-    return features[chosen[:, None] * choices + torch.arange(choices)]
-
-
-def _classes(items: Items) -> int:
-    return len(LABELS) if items.targets.dim() == 1 else items.targets.shape[1]
-
-
-def _head(inputs: int, outputs: int, hidden: int) -> nn.Module:
-    if not hidden:
-        return nn.Linear(inputs, outputs)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))

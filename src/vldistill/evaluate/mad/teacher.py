@@ -39,8 +39,7 @@ def teacher_scores(
     items = joined(learnt.train, evaluated.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
     seen = clip_features(_images(items, features), text_vectors(items.teacher_texts, texts))
-    torch.manual_seed(cell.seed)
-    return evaluated, head_scores(seen, items, fitted, ~fitted, options.head), learnt.answers
+    return evaluated, head_scores(seen, items, fitted, ~fitted, options.head, cell.seed), learnt.answers
 
 
 def _images(items: Items, features: Store) -> Table:
