@@ -1,5 +1,7 @@
 """MAD's results beside those of `tests.report.factory`: scores by recipe, drawn items, random teacher vectors.
 
+The student of the cells whose items are shown is a real one, with random weights: its tokens count.
+
 The numbers are invented; they are never printed anywhere but in test folders.
 """
 
@@ -20,11 +22,14 @@ from tests.evaluate.mad.results import results
 from tests.report.factory import _image
 from vldistill import layout
 from vldistill.artifact import publish, publish_absent
-from vldistill.cells import mad_cells
+from vldistill.cells import MadCell, mad_cells
 from vldistill.evaluate.mad.tables import Items, Key
 from vldistill.features.sentences import bare, spelled
 from vldistill.features.store import sentence_key
 from vldistill.files import read_jsonl, write_bytes, write_json, write_jsonl
+from vldistill.models.mad import STUDENT
+from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
+from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params import Params
 
 TASKS = ("snli_ve", "vcr", "vqa")
@@ -42,7 +47,7 @@ EXTRA = {
     "baseline_gap0": 0.7, "mad_gap0": 0.7,
     "baseline_gap25": 0.66, "mad_gap25": 0.68, "baseline_gap50": 0.63, "mad_gap50": 0.67,
 }  # fmt: skip
-IMAGES, SIDE, REGIONS, DIM = 8, 48, 4, 8
+IMAGES, SIDE, REGIONS, DIM, WIDTH = 8, 48, 4, 8, 12
 LABELS = ("entailment", "neutral", "contradiction")
 HYPOTHESES = ("a crimson disc lies on the ground", "the thing at the left is mauve", "two boxes stand in the room")
 
@@ -134,8 +139,19 @@ def _models(root: Path, params: Params, task: str) -> None:
     def fill(folder: Path) -> None:
         for cell in mad_cells(params, task):
             write_bytes(folder / cell.name / "model.safetensors", cell.name.encode())
+        student().save(folder / MadCell(task, 10, "mad", 0).name / STUDENT)
 
     publish(layout.distill_mad(root, task), fill)
+
+
+def student() -> SingleStream:
+    """A student that knows the words of all texts."""
+    vocabulary = learn_vocabulary(_texts(), (), 400, [object_tag(index) for index in range(REGIONS - 1)])
+    config = SingleStreamConfig(
+        vocabulary=len(vocabulary), region_width=WIDTH, width=16, layers=1, heads=2, feedforward=16, positions=32,
+        types=4, dropout=0.0, pre_norm=True, init_std=0.1,
+    )  # fmt: skip
+    return SingleStream(config, vocabulary)
 
 
 def _data(root: Path, task: str, ids: tuple[str, ...], rng: np.random.Generator) -> None:
@@ -159,7 +175,7 @@ def _data(root: Path, task: str, ids: tuple[str, ...], rng: np.random.Generator)
 
     for name in {records, images}:
         publish(layout.download(root, name), partial(fill, name=name))
-    publish_store(root, images, "images", {"region_pooled": (REGIONS, DIM)}, keys)
+    publish_store(root, images, "images", {"region_pooled": (REGIONS, DIM), "region": (REGIONS, WIDTH)}, keys)
 
 
 def _boxes(key: str, rng: np.random.Generator) -> dict[str, Any]:
@@ -197,6 +213,7 @@ CHOICES: dict[str, Any] = {
 
 
 def _texts() -> Iterator[str]:
-    for text in (*HYPOTHESES, QUESTION, *(spelled(answer, OBJECTS) for answer in CHOICES["answers"])):
+    choices = (spelled(choice, OBJECTS) for part in ("answers", "rationales") for choice in CHOICES[part])
+    for text in (*HYPOTHESES, QUESTION, *choices):
         yield text
         yield from (word for part in text.split() if (word := bare(part)))

@@ -16,11 +16,13 @@ from vldistill.report.page import Chart
 
 TONES = {"mad": "a", "nkd": "b", "baseline": "d", "teacher": "c", "blind": "blind", "majority": "majority"}
 OTHER = "efghi"
+NAMED = 4
+"""Up to so many arms that are not drawn are named in the caption."""
 SIDES = {"in domain": IN_DOMAIN, "under shift": SHIFTED, "dev": dict.fromkeys(CHIEF, DEV)}
 
 
 def accuracy(summary: Summary, task: str) -> list[Chart]:
-    """A chart in domain and one under shift: a line with its band for each arm that was run at several sizes."""
+    """A chart in domain and one under shift: a line with its band for each arm, through the sizes it was run at."""
     return [made for side, subsets in SIDES.items() if (made := _accuracy(summary, task, side, subsets[task]))]
 
 
@@ -30,9 +32,10 @@ def _accuracy(summary: Summary, task: str, side: str, subset: str) -> Chart | No
         if (mean.place.task, mean.place.subset, mean.place.metric) == (task, subset, CHIEF[task]):
             by_arm.setdefault(mean.arm, []).append(mean)
     fractions = sorted({mean.place.fraction for found in by_arm.values() for mean in found})
-    # at one size all arms would lie on one another
-    wanted = MAIN if len(fractions) == 1 else by_arm
-    drawn = {arm: found for arm, found in by_arm.items() if arm in wanted and len(found) == len(fractions)}
+    if len(fractions) == 1:  # all arms would lie on one another
+        drawn = {arm: found for arm, found in by_arm.items() if arm in MAIN}
+    else:  # a single point is no curve, and there may be many on the size that all controls are run at
+        drawn = {arm: found for arm, found in by_arm.items() if len(found) > 1}
     if not drawn:
         return None
     tones = _tones(drawn)
@@ -63,6 +66,9 @@ def _accuracy(summary: Summary, task: str, side: str, subset: str) -> Chart | No
     n = sorted({mean.items for found in drawn.values() for mean in found})
     counted = f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,} to {n[-1]:,}"
     caption = f"{title}: {names.subset(subset)}, n = {counted}. Bands: two-level bootstrap interval."
+    if left_out := sorted(by_arm.keys() - drawn.keys(), key=names.place_of):
+        told = "; ".join(map(names.arm, left_out)) if len(left_out) <= NAMED else f"{len(left_out)} arms"
+        caption += f" Run at one size only, and in the table of every arm alone: {told}."
     return Chart(chart, caption, [(svg.key(tones[arm]), names.arm(arm)) for arm in sorted(drawn, key=names.place_of)])
 
 

@@ -1,8 +1,9 @@
-"""Test items where MAD and the baseline differ, with the token and the region that the teacher would choose.
+"""Test items where MAD and the baseline differ, with the words and the region that the teacher would choose.
 
 As in the other gallery nobody picks: of the items that one arm gets right and the other does not, the first in the
-order of the sha256 of the id are shown. The choice is that of `vldistill.distill.mad.targets`, made from the frozen
-teacher's vectors alone; in training it decides which states are drawn to the teacher, in prediction it plays no part.
+order of the sha256 of the id are shown. The choice is that of `vldistill.distill.mad.targets.pick`, made from the
+frozen teacher's vectors alone; in training it decides which states are drawn to the teacher, in prediction it plays no
+part.
 """
 
 from __future__ import annotations
@@ -10,44 +11,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from vldistill import layout
 from vldistill.artifact import read_manifest
 from vldistill.cells import MadCell
-from vldistill.distill.mad.key import CLIP, RECORDS, record_set
+from vldistill.distill.mad.key import RECORDS, record_set
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.data import READERS, TEACHER, MadRecord
 from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM
 from vldistill.features.sentences import spelled, untagged
-from vldistill.features.store import Store, open_store, sentence_key
 from vldistill.files import read_jsonl
 from vldistill.params import Params
 from vldistill.params.mad import SELECTIONS
 from vldistill.records import ChoiceRecord, EntailmentRecord, RegionsRecord, read_regions
 from vldistill.report.gallery import Thumbnails, rank
 from vldistill.report.mad import names
+from vldistill.report.mad.drawing import Box, Drawing, draw
 from vldistill.report.mad.found import Found, few_of, in_domain
+
+if TYPE_CHECKING:
+    from vldistill.report.mad.choice import Choice
 
 GATED = ("flickr30k", "vcr")
 """Sets of images under terms that forbid passing them on (data/registry.csv, which a test holds this to)."""
 SHORT = {METHOD_ARM: "MAD", BASELINE: "baseline", TEACHER: "teacher\u2019s head"}
-
-
-@dataclass(frozen=True)
-class Box:
-    """A region in pixels of the picture, and the cosine of CLIP's vectors of it and of the text."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    name: str
-    weight: float
-    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -71,18 +59,25 @@ class Said:
 
 @dataclass(frozen=True)
 class Example:
-    """One item with its picture of ``width`` x ``height``, as a data URI."""
+    """One item with its picture as a data URI.
+
+    Attributes:
+        words: of the teacher's text.
+        boxes: the regions that were weighed, the whole picture first.
+        drawing: the picture with their frames.
+        confidence: what the item would weigh in MAD's training, by the trained student; None where it is not on file.
+    """
 
     key: str
     source: str
     pixelated: bool
-    width: int
-    height: int
     question: str
     truth: str
     said: tuple[Said, ...]
     words: tuple[Word, ...]
     boxes: tuple[Box, ...]
+    drawing: Drawing
+    confidence: float | None
 
     @property
     def region(self) -> Box | None:
@@ -135,24 +130,21 @@ class _ExampleMaker:
     def __init__(self, params: Params, root: Path, cell: MadCell) -> None:
         self.params, self.root, self.cell, self.task = params, root, cell, cell.task
         self.images = RECORDS[cell.task][1]
-        self.width, self.tagged_as = params.report.image_width, params.features.tagged_as
-        options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
-        self.chosen_by_teacher = bool(options.weight) and options.target in SELECTIONS
+        self.width = params.report.image_width
+        self.options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
 
     def examples(self, ids: Sequence[str], mine: Mapping[str, Any], other: Mapping[str, Any]) -> list[Example]:
         """The items ``ids``, by the scored items of MAD and the baseline."""
-        records = {record.id: record for record in READERS[self.task](self._records) if record.id in set(ids)}
+        by_id = {record.id: record for record in READERS[self.task](self._records) if record.id in set(ids)}
+        records = [by_id[key] for key in ids]
         regions = read_regions(layout.download(self.root, self.images))
-        features = open_store(layout.features(self.root, CLIP, self.images))
-        texts = open_store(layout.features(self.root, CLIP, layout.TEXTS))
         chances = {arm: self._chances(arm, mine, ids) for arm in (METHOD_ARM, BASELINE, TEACHER)}
         made = []
         with Thumbnails(self.root, self.images, self.width) as thumbnails:
-            for key in ids:
-                record = records[key]
+            for record, choice in zip(records, self._choices(records, regions), strict=True):
+                key, boxes = record.id, regions[record.image]
                 source, pixelated = thumbnails.data(record.image)
-                boxes = regions[record.image]
-                shown = _SHOWN[self.task](record, boxes, mine[key], other[key], self.tagged_as)
+                shown = _SHOWN[self.task](record, mine[key], other[key])
                 said = [
                     Said(SHORT[arm], answer, scores > 0, chances[arm].get(key))
                     for arm, answer, scores in (
@@ -162,19 +154,19 @@ class _ExampleMaker:
                 ]
                 if key in chances[TEACHER]:
                     said.append(Said(SHORT[TEACHER], "", False, chances[TEACHER][key]))
-                words, drawn = self._choice(shown, record.image, boxes, features, texts)
+                weighed = () if choice is None else _boxes(boxes, choice)
                 made.append(
                     Example(
                         key=key,
                         source=source,
                         pixelated=pixelated,
-                        width=boxes.width,
-                        height=boxes.height,
                         question=shown.question,
                         truth=shown.truth,
                         said=tuple(said),
-                        words=words,
-                        boxes=drawn,
+                        words=_words(shown.words, choice),
+                        boxes=weighed,
+                        drawing=draw(boxes.width, boxes.height, weighed),
+                        confidence=self._confidence(chances[TEACHER].get(key), chances[METHOD_ARM].get(key)),
                     )
                 )
         return made
@@ -196,84 +188,70 @@ class _ExampleMaker:
                 found[row["id"]] = float(row["scores"][target["answer"] if isinstance(target, dict) else target])
         return found
 
-    def _choice(
-        self, shown: _Shown, image: str, record: RegionsRecord, features: Store, texts: Store
-    ) -> tuple[tuple[Word, ...], tuple[Box, ...]]:
-        if not self.chosen_by_teacher:
-            return tuple(Word(word) for word in shown.words), ()
+    def _choices(self, records: Sequence[MadRecord], regions: Mapping[str, RegionsRecord]) -> Sequence[Choice | None]:
+        if not (self.options.weight and self.options.target in SELECTIONS):
+            return [None] * len(records)
         # torch is imported with it, and only where MAD was run
-        from vldistill.distill.mad.inputs import REGION_POOLED
-        from vldistill.distill.mad.targets import content_words
+        from vldistill.report.mad.choice import choices
 
-        regions = _unit(features.get(REGION_POOLED, [image])[0])
-        text = _unit(texts.get("text", [sentence_key(shown.teacher_text)]))[0]
-        first = sum(len(segment.split()) for segment in shown.texts[:-1])
-        content = [(number - first, word) for number, word in content_words(shown.texts)]
-        weights = _unit(texts.get("text", [sentence_key(word) for _, word in content])) @ regions[0]
-        by_number = {number: float(weight) for (number, _), weight in zip(content, weights, strict=True)}
-        best = max(by_number, key=by_number.__getitem__, default=None)
-        words = tuple(Word(word, by_number.get(at), at == best) for at, word in enumerate(shown.words))
-        return words, _boxes(record, regions @ text)
+        return choices(self.params, self.root, self.cell, records, regions)
+
+    def _confidence(self, teacher: float | None, student: float | None) -> float | None:
+        if teacher is None or student is None or not self.options.weight:
+            return None
+        from vldistill.report.mad.choice import weight_of  # as above
+
+        return weight_of(teacher, student, self.options.confidence)
 
 
-def _boxes(record: RegionsRecord, weights: NDArray[np.float32]) -> tuple[Box, ...]:
-    """The whole picture and the boxes that the student sees, the first of the best one chosen."""
-    corners = [[0.0, 0.0, float(record.width), float(record.height)], *record.boxes][: len(weights)]
+def _words(shown: Sequence[str], choice: Choice | None) -> tuple[Word, ...]:
+    if choice is None:
+        return tuple(Word(word) for word in shown)
+    return tuple(Word(word, choice.words.get(at), at in choice.chosen) for at, word in enumerate(shown))
+
+
+def _boxes(record: RegionsRecord, choice: Choice) -> tuple[Box, ...]:
+    """The whole picture and the boxes that were weighed."""
+    corners = [[0.0, 0.0, float(record.width), float(record.height)], *record.boxes]
     labels = ["whole picture", *(name or f"region {at}" for at, name in enumerate(record.names, start=1))]
-    best = int(weights[: len(corners)].argmax())
     return tuple(
-        Box(x1, y1, x2 - x1, y2 - y1, label, float(weight), at == best)
-        for at, ((x1, y1, x2, y2), label, weight) in enumerate(zip(corners, labels, weights, strict=False))
+        Box(x1, y1, x2 - x1, y2 - y1, label, weight, at == choice.region)
+        for at, ((x1, y1, x2, y2), label, weight) in enumerate(zip(corners, labels, choice.regions, strict=False))
     )
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(min=1e-12)
-    return unit
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """One item in words: ``texts`` are the student's segments, ``words`` the last of them as it is shown."""
+    """One item in words: ``words`` are those of the text that is judged, as they are shown."""
 
     question: str
-    texts: Sequence[str]
     words: Sequence[str]
-    teacher_text: str
     truth: str
     mine: str
     other: str
 
 
-def _sentence(
-    record: MadRecord, regions: RegionsRecord, mine: Mapping[str, Any], other: Mapping[str, Any], tagged_as: str
-) -> _Shown:
+def _sentence(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any]) -> _Shown:
     """SNLI-VE and VQA."""
     text = record.hypothesis if isinstance(record, EntailmentRecord) else str(getattr(record, "question", ""))
-    said = str(mine["target"]), str(mine["prediction"]), str(other["prediction"])
-    return _Shown("", [text], text.split(), text, *said)
+    return _Shown("", text.split(), str(mine["target"]), str(mine["prediction"]), str(other["prediction"]))
 
 
-def _choices(
-    record: MadRecord, regions: RegionsRecord, mine: Mapping[str, Any], other: Mapping[str, Any], tagged_as: str
-) -> _Shown:
+def _choice_question(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any]) -> _Shown:
     """VCR: the words are those of the right answer."""
-    from vldistill.distill.mad.items import student_text  # as content_words
+    from vldistill.distill.mad.items import student_text  # as `report.mad.choice`
 
     if not isinstance(record, ChoiceRecord) or record.answer_label is None:
         raise InputError("no question with a public answer", record=record.id, action="Score again")
     answers = [spelled(answer, record.objects) for answer in record.answers]
     right = record.answers[record.answer_label]
-    texts = [student_text(record.question), student_text(right)]
     return _Shown(
         question=spelled(record.question, record.objects),
-        texts=texts,
-        words=[untagged(word, record.objects) for word in texts[-1].split()],
-        teacher_text=spelled(right, record.objects, tagged_as),
+        words=[untagged(word, record.objects) for word in student_text(right).split()],
         truth=answers[record.answer_label],
         mine=answers[mine["prediction"]["answer"]],
         other=answers[other["prediction"]["answer"]],
     )
 
 
-_SHOWN: dict[str, Callable[..., _Shown]] = {"snli_ve": _sentence, "vcr": _choices, "vqa": _sentence}
+_SHOWN: dict[str, Callable[..., _Shown]] = {"snli_ve": _sentence, "vcr": _choice_question, "vqa": _sentence}

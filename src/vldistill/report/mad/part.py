@@ -219,9 +219,11 @@ def _gallery_sentence(params: Params, found: Found, galleries: Mapping[str, Sequ
     )
     if any(example.boxes for example in examples):
         told += (
-            " Underlined: the content word whose CLIP vector is nearest to that of the image; framed in full: the "
-            "region nearest to the text (VCR: the right answer). Small numbers are those cosines, by which training "
-            "chooses the states that are drawn to the teacher; dashed frames are the other regions."
+            " Underlined: the content words whose CLIP vectors are nearest to that of the image, as many as training "
+            "chooses (distill.mad.tokens; all of a text that has fewer); framed in full: the region nearest to the "
+            "text (VCR: the right answer). The numbers at words and regions are those cosines, by which training "
+            "chooses the states that are drawn to the teacher; dashed frames are other regions, and where their number "
+            "does not fit a pointer shows it."
         )
     if any(said.chance is not None for example in examples for said in example.said):
         told += " p: what each gives the right answer."
@@ -230,6 +232,8 @@ def _gallery_sentence(params: Params, found: Found, galleries: Mapping[str, Sequ
                 " In training an item weighs the p of the teacher\u2019s head over the student\u2019s, at most "
                 f"{', '.join(limits)}."
             )
+        if any(example.confidence is not None for example in examples):
+            told += " Weight: what the item would weigh in training, with MAD as it is after it."
     return told
 
 
