@@ -116,7 +116,8 @@ def test_dev_agrees_only_where_a_sweep_was_taken_over_and_both_arms_have_equal_s
     assert [place for place in places if options.dev_agrees("mad", *place)] == [("vcr", 10), ("vqa", 25)]
     assert [place for place in places if options.dev_agrees("nkd", *place)] == chosen
     assert not any(options.dev_agrees(arm, *place) for arm in ("ts", "baseline") for place in places)
-    assert not any(Params().distill.mad.chosen_at("mad", *place) for place in places), "no sweep was taken over"
+    default = Params().distill.mad
+    assert all(default.chosen_at(arm, *place) for arm in default.sweep.arms for place in places), "a sweep's choices"
 
 
 def test_settings_go_over_all_other_options_but_not_over_no_weight() -> None:
@@ -167,7 +168,7 @@ def test_a_size_without_settings_has_those_of_the_next_larger_one() -> None:
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3 + 2 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3 + 3 * 3 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
@@ -269,7 +270,10 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
             r"trials: 1 and 2 agree in learning rate and embedding rate",
         ),
         ({"sweep": {"on_dev": {"mad": "ts"}}}, r"sweep.on_dev.mad: mad_dev_tuned is expected, or mad itself, not ts"),
-        ({"sweep": {"on_dev": {"mad": "mad_dev_tuned"}}}, r"settings: mad_dev_tuned has none: .*sweep\.on_dev"),
+        (
+            {"settings": {}, "sweep": {"on_dev": {"mad": "mad_dev_tuned"}}},
+            r"settings: mad_dev_tuned has none: .*sweep\.on_dev",
+        ),
         ({"settings": {}, "sweep": {"on_dev": {}}}, r"settings: baseline_dev_tuned has none: .*extra\.dev_tuned"),
         (
             {"arms": {"mad": {}}} | FEW | {"sweep": {"arms": ["mad"], "on_dev": {"mad": "mad_dev_tuned"}}},

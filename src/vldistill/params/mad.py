@@ -140,7 +140,7 @@ class Mad(MadOptions):
         default_factory=lambda: {
             "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
             "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
-            "dev_tuned": Grid(arms=[arm for arm in DEV_TUNED if arm in SETTINGS], tasks=["snli_ve", "vcr"]),
+            "dev_tuned": Grid(arms=[arm for arm in DEV_TUNED if arm in SETTINGS], tasks=[*TASKS]),
         },
         description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
         "controls, `matched` are baselines brought to MAD's accuracy, `dev_tuned` have the settings that dev chooses.",

@@ -48,7 +48,7 @@ PER_TASK: dict[Task, dict[str, Any]] = {
 }
 PER_FRACTION: dict[str, dict[str, Any]] = {
     "25": {"training": {"steps": 450}},
-    "100": {"training": {"steps": 1200}},
+    "100": {"training": {"steps": 1000}},
     "snli_ve-100": {"training": {"steps": 1600}},
     "vqa-100": {"training": {"steps": 800}},
 }

@@ -12,6 +12,9 @@ from vldistill.params.mad_arms import ACTIVE, ON_DEV
 from vldistill.params.mad_grid import PERCENT, TASKS, Percent, Task, check_places, keys_as_text
 from vldistill.params.mad_settings import SETTINGS, TRIALS, Trial
 
+SIZES = (10, 25, 100)
+"""The training subsets that the sweep was run on, in percent."""
+
 
 class Sweep(Section):
     """Tuning: the trials, alike for every arm, and what they are run on."""
@@ -33,7 +36,7 @@ class Sweep(Section):
     arms: list[str] = Field(default_factory=lambda: list(ACTIVE), min_length=1, description="The arms that are tuned.")
     tasks: list[Task] = Field(default_factory=lambda: [*TASKS], min_length=1, description="On these tasks.")
     fractions: list[Percent] = Field(
-        default_factory=lambda: [10, 25, 100], min_length=1, description="And these training subsets, in percent."
+        default_factory=lambda: [*SIZES], min_length=1, description="And these training subsets, in percent."
     )
     seeds: dict[str, int] = Field(
         default_factory=lambda: {"10": 5, "25": 2, "100": 1},
@@ -49,7 +52,7 @@ class Sweep(Section):
         "of their own.",
     )
     chosen: list[str] = Field(
-        default_factory=list,
+        default_factory=lambda: [f"{task}-{size}" for task in TASKS for size in SIZES],
         description="TASK-FRACTION as in `vcr-25` where `settings` are, for every arm of the sweep, what its hold-out "
         "chose, and those of `ARM_dev_tuned` what dev chose; `vldistill tuning` lists them. Who edits an entry there "
         "takes the place out: the report says where settings come from by this list alone.",

@@ -255,6 +255,7 @@ def test_places_whose_settings_no_sweep_chose_are_listed(both_params: Params, fo
 
     nowhere = "SNLI-VE at 10, 25, 100 %; VCR at 10, 25, 100 %; VQA at 10, 25, 100 %: "
     (told,) = notes(everywhere)
+    assert part._settings_notes(both_params, found) == [told], "a sweep's choices are the default"
     assert told.startswith(nowhere)
     assert "a hold-out inside the training subset of the same task and size chose" in told
     assert "chosen words, the scope and the projections of distillation were chosen on dev, too" in told
@@ -267,5 +268,5 @@ def test_places_whose_settings_no_sweep_chose_are_listed(both_params: Params, fo
         first, second = found_notes
         assert first.startswith("SNLI-VE at 10, 25, 100 %; VCR at 10, 100 %; VQA at 25 %: each arm")
         assert second.startswith(rest)
-    for (told,) in (notes([]), notes(everywhere, {}), part._settings_notes(both_params, found)):
+    for (told,) in (notes([]), notes(everywhere, {})):
         assert told.startswith(f"{nowhere}settings that were not chosen") and "hold-out" not in told
