@@ -13,6 +13,8 @@ rule distill_vlkd_cells:
         "logs/distill/vlkd/batch-{batch}.log",
     benchmark:
         "logs/benchmarks/distill/vlkd/batch-{batch}.tsv"
+    # the longest chain of jobs goes first: the many short ones of MAD fill the gaps
+    priority: 1
     conda:
         "../envs/environment.yaml"
     threads: PARAMS.compute.threads
@@ -38,6 +40,7 @@ rule distill_vlkd:
         "logs/distill/vlkd/gather.log",
     benchmark:
         "logs/benchmarks/distill/vlkd/gather.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule evaluate_vlkd_predict_cells:
         "logs/evaluate/vlkd/predict/batch-{batch}.log",
     benchmark:
         "logs/benchmarks/evaluate/vlkd/predict/batch-{batch}.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     threads: PARAMS.compute.threads
@@ -41,6 +42,7 @@ rule evaluate_vlkd_predict:
         "logs/evaluate/vlkd/predict/gather.log",
     benchmark:
         "logs/benchmarks/evaluate/vlkd/predict/gather.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -66,6 +68,7 @@ rule evaluate_vlkd_score:
         "logs/evaluate/vlkd/score.log",
     benchmark:
         "logs/benchmarks/evaluate/vlkd/score.tsv"
+    priority: 1
     conda:
         "../envs/environment.yaml"
     threads: 1

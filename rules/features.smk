@@ -29,7 +29,7 @@ rule features_set:
     benchmark:
         "logs/benchmarks/features/{encoder}/{dataset}.tsv"
     # the students, the longest jobs of all, are grounded on these regions
-    priority: lambda wildcards: int(wildcards.dataset == "vg")
+    priority: lambda wildcards: 2 * (wildcards.dataset == "vg")
     conda:
         "../envs/environment.yaml"
     threads: PARAMS.compute.threads

@@ -20,7 +20,7 @@ rule pretrain_model:
     benchmark:
         "logs/benchmarks/pretrain/{model}.tsv"
     # the teacher is what most jobs wait for
-    priority: lambda wildcards: int(wildcards.model == "clip")
+    priority: lambda wildcards: 2 * (wildcards.model == "clip")
     conda:
         "../envs/environment.yaml"
     threads: PARAMS.compute.threads

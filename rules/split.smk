@@ -20,6 +20,8 @@ rule split_task:
         "logs/split/{task}.log",
     benchmark:
         "logs/benchmarks/split/{task}.tsv"
+    # a second each, and VLKD waits for all
+    priority: 1
     conda:
         "../envs/environment.yaml"
     threads: 1

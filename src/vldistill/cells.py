@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from vldistill.params import Params
 from vldistill.params.mad import Priors
+from vldistill.params.mad_arms import untuned
 from vldistill.params.mad_grid import TASKS, Task
 
 METHOD = "vlkd"
@@ -78,10 +79,10 @@ def mad_cells(params: Params, task: str | None = None) -> list[MadCell]:
     }
     arms = list(mad.arms)
 
-    def place(cell: MadCell) -> tuple[int, int, int, bool, int]:
+    def place(cell: MadCell) -> tuple[int, int, int, bool, int, str]:
         options = mad.options_of(cell.arm, cell.task, cell.fraction)
         refers = options.confidence.kind == "equal_mean"
-        return cell.seed, TASKS.index(cell.task), cell.fraction, refers, arms.index(cell.arm)
+        return cell.seed, TASKS.index(cell.task), cell.fraction, refers, arms.index(untuned(cell.arm)), cell.arm
 
     return sorted(cells, key=place)
 

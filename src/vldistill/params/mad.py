@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vldistill.params.arms import check_known, check_name, check_run, resolve
 from vldistill.params.base import Section
-from vldistill.params.mad_arms import ACTIVE, ARMS, DEV_TUNED, MATCHED, ON_DEV, PARTS, PER_FRACTION, PER_TASK
+from vldistill.params.mad_arms import ACTIVE, ARMS, DEV_TUNED, MATCHED, ON_DEV, PARTS, PER_FRACTION, PER_TASK, untuned
 from vldistill.params.mad_grid import OF_TASK, PERCENT, TASKS, Grid, Percent, Task, check_places, keys_as_text
 from vldistill.params.mad_parts import Adaptation, Confidence, Projections, TeacherHead, Teachers, Tuning
 from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, TUNED, Settings, names, nearest
@@ -174,18 +174,22 @@ class Mad(MadOptions):
 
     @model_validator(mode="after")
     def _arms_fit(self) -> Self:
-        check_known([*(arm for grid in self.grids for arm in grid.arms), *self.seeds], self.arms)
+        check_known([*(arm for grid in self.grids for arm in grid.arms), *self.seeds], self._known)
         check_run(self.active, "active", self.seeds)
         for name, grid in self.extra.items():
             check_run(grid.arms, f"extra.{name}.arms", {})
         if self.sweep.trial:
             check_run(self.sweep.arms, "sweep.arms", {})
         for arm, tuned in self.sweep.dev_choices.items():
-            self._check_on_dev(arm, tuned)
+            check_known([arm], self.arms)
+            if tuned not in (arm, arm + ON_DEV):
+                raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
         self._check_settings()
         self._check_effect()
         for arm in self.arms:
             check_name(arm)
+            if arm != untuned(arm):
+                raise ValueError(f"arms.{arm}: it is {untuned(arm)} with dev's settings: put these into settings.{arm}")
             for task, fraction in self._overridden():
                 self._check_equal_to(arm, task, fraction)
         return self
@@ -214,7 +218,7 @@ class Mad(MadOptions):
         """The complete options of `arm`, or of none, on a task, at a fraction in percent."""
         options = MadOptions.model_validate(self.model_dump(include=set(MadOptions.model_fields)))
         for over, where in (
-            ({} if arm is None else self.arms[arm], f"arms.{arm}"),
+            ({} if arm is None else self.arms[untuned(arm)], f"arms.{arm}"),
             (self.per_task.get(task, {}), f"per_task.{task}"),
             *((self.per_fraction.get(key, {}), f"per_fraction.{key}") for key in (str(fraction), f"{task}-{fraction}")),
         ):
@@ -242,6 +246,11 @@ class Mad(MadOptions):
         own, others = (self.settings[self.settings_at(each, task, fraction)[0]] for each in (arm, tuned))
         return own[f"{task}-{fraction}"] == others[f"{task}-{fraction}"]
 
+    @property
+    def _known(self) -> list[str]:
+        """Every arm that can be run: each also with dev's settings."""
+        return [*self.arms, *(arm + ON_DEV for arm in self.arms)]
+
     def _overridden(self) -> Iterator[tuple[Task, int]]:
         """Every task with every fraction that the grids have or that has options of its own."""
         own = (int(key.rpartition("-")[2]) for key in self.per_fraction)
@@ -250,7 +259,7 @@ class Mad(MadOptions):
 
     def _check_settings(self) -> None:
         """Refuse settings that no arm has, and arms that are said to have dev's but have none."""
-        check_known([*self.settings, *self.settings_of, *self.settings_of.values()], self.arms)
+        check_known([*self.settings, *self.settings_of, *self.settings_of.values()], self._known)
         for arm, other in self.settings_of.items():
             if arm in self.settings:
                 raise ValueError(f"settings.{arm}: it has those of {other} (settings_of.{arm}): remove one of the two")
@@ -279,31 +288,12 @@ class Mad(MadOptions):
         places = (str(fraction), f"{task}-{fraction}")
         own, key = self.settings_at(arm, task, fraction)
         overrides = (
-            self.arms[arm],
+            self.arms[untuned(arm)],
             self.per_task.get(task, {}),
             *(self.per_fraction.get(place, {}) for place in places),
             self.settings[own][key].over(1.0) if key else {},
         )
         return not any(names(over, field) for over in overrides)
-
-    def _check_on_dev(self, arm: str, tuned: str) -> None:
-        """Refuse an arm that is not the other one but for what a trial sets, at any place of the sweep."""
-        check_known([arm, tuned], self.arms)
-        if tuned not in (arm, arm + ON_DEV):
-            raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
-        for task, fraction in product(self.sweep.tasks, self.sweep.fractions):
-            self._check_differs_by_trial_only(arm, tuned, task, fraction)
-
-    def _check_differs_by_trial_only(self, arm: str, tuned: str, task: Task, fraction: int) -> None:
-        first, second = (
-            self.options_of(name, task, fraction).model_dump(exclude={"training": {"learning_rate", "embedding_rate"}})
-            for name in (arm, tuned)
-        )
-        # a weight may be another one, but not appear or vanish
-        first["weight"], second["weight"] = bool(first["weight"]), bool(second["weight"])
-        if first != second:
-            field = next(name for name in first if first[name] != second[name])
-            raise ValueError(f"arms.{tuned}: differs from {arm} in {field}, which no trial sets ({task}-{fraction})")
 
     def _check_equal_to(self, arm: str, task: Task, fraction: int) -> None:
         """Refuse a mean weight of an arm that has none, or has it of other teachers."""

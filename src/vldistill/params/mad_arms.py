@@ -7,7 +7,8 @@ from typing import Any
 from vldistill.params.mad_grid import Task
 
 ON_DEV = "_dev_tuned"
-"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked."""
+"""What stands behind an arm's name where its settings were chosen on dev: no table may show such a number unmarked. All
+else is the arm's."""
 NAIVE: dict[str, Any] = {"target": "cls", "confidence": {"kind": "constant"}}
 ALONE: dict[str, Any] = {"weight": 0.0}
 ARMS: dict[str, dict[str, Any]] = {
@@ -35,13 +36,12 @@ ARMS: dict[str, dict[str, Any]] = {
     **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
 }
 ACTIVE = list(ARMS)[:3]
-ARMS |= {arm + ON_DEV: ARMS[arm] for arm in ACTIVE}
 MATCHED = ["stopped_25", "stopped_50", "smoothed"]
 """The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
-DEV_TUNED = [arm for arm in ARMS if arm.endswith(ON_DEV)]
+DEV_TUNED = [arm + ON_DEV for arm in ACTIVE]
 UNASKED = ["baseline_gap25", "mad_gap25"]
 """Arms that are run only where their student is made: `pretrain.student.gaps` leaves it out."""
-PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *DEV_TUNED, *UNASKED)]
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *UNASKED)]
 PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
     "vqa": {"dropout": 0.0},
@@ -52,3 +52,8 @@ PER_FRACTION: dict[str, dict[str, Any]] = {
     "snli_ve-100": {"training": {"steps": 1600}},
     "vqa-100": {"training": {"steps": 800}},
 }
+
+
+def untuned(arm: str) -> str:
+    """The arm whose options an arm has: that of an `ARM_dev_tuned`, else itself."""
+    return arm.removesuffix(ON_DEV)

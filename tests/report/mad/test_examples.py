@@ -51,7 +51,7 @@ def test_published_gated_examples_are_shown_where_the_switch_is_on_only(
 @pytest.mark.parametrize(
     ("mad", "told"),
     [
-        ({"arms": dict.fromkeys(("mad", "mad_dev_tuned"), {"confidence": {"most": 7.0}})}, "at most 7."),
+        ({"arms": {"mad": {"confidence": {"most": 7.0}}}}, "at most 7."),
         ({"per_task": {"vcr": {"confidence": {"most": 3.0}}}}, f"at most 2 (SNLI-VE), 3 (VCR), 2 ({VQA})."),
         ({"per_task": {"vcr": {"confidence": {"kind": "p"}}}}, f"at most 2 (SNLI-VE), 2 ({VQA})."),
         ({"confidence": {"kind": "p"}}, "p: what each gives the right answer."),
