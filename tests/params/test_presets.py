@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from vldistill.cells import mad_cells
 from vldistill.cli.preset import command
 from vldistill.errors import InputError, VldistillError
 from vldistill.params import Params, parse
-from vldistill.params.mad_arms import ON_DEV, PARTS
+from vldistill.params.mad_arms import ACTIVE, ON_DEV, PARTS
 from vldistill.params.mad_grid import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,18 @@ def test_every_student_that_is_made_is_learnt_with(name: str, more: set[int]) ->
     # which arms are tuned on dev again is the sweep's choice
     own = {arm for arm in mad.arms if not arm.endswith(ON_DEV)}
     assert own - arms == (set() if more else {"baseline_gap25", "mad_gap25"})
+
+
+def test_the_preset_mini_full_trains_on_every_task_and_fraction() -> None:
+    params = presets.params_of(ROOT, "mini-full")
+    seeds: dict[tuple[str, int, str], set[int]] = {}
+    for cell in mad_cells(params):
+        seeds.setdefault((cell.task, cell.fraction, cell.arm), set()).add(cell.seed)
+    for arm in ACTIVE:
+        assert {place[:2] for place in seeds if place[2] == arm} == set(product(TASKS, (1, 5, 10, 25, 100)))
+        assert all(seeds[task, 1, arm] == set(range(5)) for task in TASKS)
+    trained = {(fraction, seed) for (_, fraction, _), own in seeds.items() for seed in own}
+    assert set(params.split.mad.subsets) >= trained
 
 
 def test_the_paper_preset_trains_every_part_and_control_on_every_fraction() -> None:
