@@ -54,6 +54,7 @@ MAD_INPUTS = (
     "split/lists.py",
     "split/pronouns.py",
     "images.py",
+    "models/region_arrays.py",
     "models/region_files.py",
     "models/region_folders.py",
     *STUDENT,

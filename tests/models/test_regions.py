@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import pickle
 import sys
-import types
+from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
+import msgpack
+import msgpack_numpy
 import numpy as np
 import pytest
 import torch
@@ -14,14 +18,8 @@ from open_clip.model import CLIP
 from PIL import Image
 
 from vldistill.errors import InputError
-from vldistill.models.region_files import (
-    FolderSource,
-    RegionFiles,
-    file_name,
-    open_source,
-    parse_npz,
-    read_regions,
-)
+from vldistill.models.region_arrays import from_npz, most_confident
+from vldistill.models.region_files import FolderSource, RegionFiles, file_name, open_source, read_regions
 from vldistill.models.region_folders import folder_of, identity
 from vldistill.models.regions import encode_regions, geometry, intersection_over_union, shares, tag_ids
 from vldistill.models.teacher import ImageTower, load_teacher, save_teacher
@@ -126,39 +124,52 @@ def test_overlap_is_intersection_over_union():
     assert pairs.tolist() == [pytest.approx([1 / 7, 1]), pytest.approx([0, 1])]
 
 
-def npz(boxes: int = 14, width: int = 6, **changes) -> bytes:
+def arrays(boxes: int = 14, width: int = 6, **changes) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(boxes)
     corner = rng.uniform(0, 0.5, (boxes, 2))
     size = rng.uniform(0.1, 0.5, (boxes, 2))
-    arrays = {
+    made = {
         "features": rng.normal(size=(boxes, width)).astype(np.float16),
         "norm_bb": np.concatenate([corner, corner + size, size], axis=1).astype(np.float16),
         "conf": np.linspace(0.9, 0.1, boxes).astype(np.float16),
         "soft_labels": np.zeros((boxes, 3), np.float16),
         **changes,
     }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def npz(boxes: int = 14, width: int = 6, **changes) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: value for name, value in arrays.items() if value is not None})
+    np.savez_compressed(buffer, **arrays(boxes, width, **changes))
     return buffer.getvalue()
 
 
+def packed(boxes: int = 14, width: int = 6, **changes) -> bytes:
+    """As UNITER's script writes what is not compressed."""
+    return msgpack.packb(arrays(boxes, width, **changes), use_bin_type=True, default=msgpack_numpy.encode)
+
+
 def test_as_many_boxes_as_uniter_takes() -> None:
-    features, boxes = parse_npz(npz(), "a.npz", fewest=2)
+    features, boxes = most_confident(arrays(), "a.npz", fewest=2)
     assert len(features) == len(boxes) == int((np.linspace(0.9, 0.1, 14) > 0.2).sum()) and boxes.shape[1] == 4
-    assert len(parse_npz(npz(), "a.npz", threshold=0.8, fewest=10)[0]) == 10
-    assert len(parse_npz(npz(), "a.npz", fewest=1, most=5)[0]) == 5
-    assert len(parse_npz(npz(4), "a.npz")[0]) == 4
+    assert len(most_confident(arrays(), "a.npz", threshold=0.8, fewest=10)[0]) == 10
+    assert len(most_confident(arrays(), "a.npz", fewest=1, most=5)[0]) == 5
+    assert len(most_confident(arrays(4), "a.npz")[0]) == 4
 
 
 def test_regions_of_files(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(npz(12))
     (tmp_path / "b.npz").write_bytes(npz(3))
     found = read_regions(open_source(tmp_path), ["a.npz", "b.npz"], threshold=0.0)
-    features, boxes = parse_npz(npz(3), "b.npz")
+    features, boxes = most_confident(from_npz(npz(3), "b.npz"), "b.npz")
     assert found.mask.sum(dim=1).tolist() == [13, 4] and found.pooled is None
     torch.testing.assert_close(found.features[1, 0], torch.from_numpy(features).mean(dim=0))
     torch.testing.assert_close(found.boxes[1, 1:4], torch.from_numpy(geometry(boxes)))
     assert found.boxes[1, 0].tolist() == [0, 0, 1, 1, 1, 1, 1]
+    # UNITER's seven numbers: the six of the file, and the product of the last two, but for rounding to 16 bits
+    six = arrays(3)["norm_bb"].astype(np.float32)
+    seven = np.concatenate([six, six[:, 4:5] * six[:, 5:]], axis=1)
+    np.testing.assert_allclose(found.boxes[1, 1:4].numpy(), seven, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -217,38 +228,77 @@ def test_files_of_a_set_are_found_by_image(tmp_path: Path, monkeypatch: pytest.M
         RegionFiles(folder, "flickr30k")
 
 
-class FakeEnvironment:
-    """What `LmdbSource` uses of an LMDB; the package is no dependency of the project."""
-
-    values = {b"a.npz": npz(12)}
-
-    def begin(self) -> FakeEnvironment:
-        return self
-
-    def __enter__(self) -> FakeEnvironment:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def get(self, key: bytes) -> memoryview | None:
-        return memoryview(self.values[key]) if key in self.values else None
+def write_lmdb(folder: Path, values: dict[str, bytes]) -> None:
+    with lmdb.open(str(folder), map_size=2**22) as environment, environment.begin(write=True) as transaction:
+        for name, value in values.items():
+            transaction.put(name.encode(), value)
 
 
-def test_lmdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "data.mdb").write_bytes(b"")
+@pytest.mark.parametrize("kind", [npz, packed])
+def test_both_kinds_of_lmdb_give_what_files_give(tmp_path: Path, kind: Callable[[int], bytes]) -> None:
+    files, database = tmp_path / "files", tmp_path / "lmdb"
+    files.mkdir()
+    for name, boxes in {"a.npz": 12, "b.npz": 3}.items():
+        (files / name).write_bytes(npz(boxes))
+    write_lmdb(database, {"a.npz": kind(12), "b.npz": kind(3), "__keys__": b'["a.npz", "b.npz"]'})
+    one, other = (read_regions(open_source(folder), ["a.npz", "b.npz"]) for folder in (files, database))
+    assert one.mask.sum() == 15
+    for field in ("features", "boxes", "mask"):
+        assert torch.equal(getattr(one, field), getattr(other, field)), field
+
+
+def test_an_lmdb_is_read_by_image_by_several_at_once_and_without_writing(tmp_path: Path) -> None:
+    write_lmdb(tmp_path, {f"flickr30k_{number:012d}.npz": packed(12) for number in range(20)})
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    images = [f"{number}.jpg" for number in range(20)]
+    one, other = (RegionFiles(tmp_path, "flickr30k") for _ in range(2))
+    assert torch.equal(one.read(images).features, other.read(images).features)
+    with pytest.raises(InputError, match=r"record flickr30k_000000000020\.npz: no region features"):
+        one.read(["20.jpg"])
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+class Harmful:
+    """Unpickling this fails the test."""
+
+    def __reduce__(self) -> tuple:
+        return pytest.fail, ("unpickled",)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (packed()[:300], "neither .npz nor readable msgpack"),
+        (packed(conf=None), r"field conf: no such array"),
+        (packed(conf=0.5), r"field conf: no such array"),
+        (msgpack.packb([1, 2]), r"field features: no such array"),
+        (packed(norm_bb=np.zeros((14, 4))), r"field norm_bb: shape \(14, 4\) beside 14 boxes"),
+        (packed(conf={b"nd": True, b"kind": b"O", b"data": pickle.dumps(Harmful())}), "pickled objects"),
+    ],
+)
+def test_broken_values_are_named(tmp_path: Path, value: bytes, message: str) -> None:
+    write_lmdb(tmp_path, {"a.npz": value})
+    with pytest.raises(InputError, match=message) as caught:
+        read_regions(open_source(tmp_path), ["a.npz"])
+    assert "a.npz" in str(caught.value)
+
+
+def test_a_folder_that_is_no_lmdb_and_packages_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "data.mdb").write_bytes(b"none" * 4096)
+    with pytest.raises(InputError, match="not an LMDB"):
+        open_source(tmp_path / "broken")
+    write_lmdb(tmp_path / "lmdb", {"a.npz": npz(), "b.npz": packed()})
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(InputError, match="pip install lmdb"):
-        open_source(tmp_path)
-    calls = []
-
-    def fake_open(path: str, **options: object) -> FakeEnvironment:
-        calls.append((path, options))
-        return FakeEnvironment()
-
-    monkeypatch.setitem(sys.modules, "lmdb", types.SimpleNamespace(open=fake_open, Error=RuntimeError))
-    source = open_source(tmp_path)
-    assert calls[0][0] == str(tmp_path) and calls[0][1]["readonly"] is True
-    assert read_regions(source, ["a.npz"], threshold=0.0).mask.sum() == 13
-    with pytest.raises(InputError, match=r"record b\.npz: no region features"):
-        source.read("b.npz")
+    with pytest.raises(InputError, match=r"the package lmdb is not installed.*pip install lmdb; or give \.npz files"):
+        open_source(tmp_path / "lmdb")
+    monkeypatch.undo()
+    source = open_source(tmp_path / "lmdb")
+    for module, package in (("msgpack", "msgpack"), ("msgpack_numpy", "msgpack-numpy")):
+        monkeypatch.setitem(sys.modules, module, None)
+        assert len(source.read("a.npz")["conf"]) == 14
+        with pytest.raises(InputError, match=rf"b\.npz: the package {package} is not installed.*pip install {package}"):
+            source.read("b.npz")
+        monkeypatch.undo()

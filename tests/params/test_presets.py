@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ def test_every_student_that_is_made_is_learnt_with(name: str, more: set[int]) ->
     assert students == {"student", *(f"student_gap{gap}" for gap in gaps)}
     arms = {cell.arm for cell in mad_cells(params)}
     assert {*mad.arms} - arms == (set() if more else {"baseline_gap25", "mad_gap25"})
+
+
+def test_the_preset_mini_full_trains_on_every_task_and_fraction() -> None:
+    params = presets.params_of(ROOT, "mini-full")
+    mad = params.distill.mad
+    seeds: dict[tuple[str, int, str], set[int]] = {}
+    for cell in mad_cells(params):
+        seeds.setdefault((cell.task, cell.fraction, cell.arm), set()).add(cell.seed)
+    for arm in mad.arms:
+        assert {place[:2] for place in seeds if place[2] == arm} == set(product(TASKS, (1, 5, 10, 25, 100)))
+        assert all(seeds[task, 1, arm] == set(range(5)) for task in TASKS)
+    trained = {(fraction, seed) for (_, fraction, _), own in seeds.items() for seed in own}
+    assert set(params.split.mad.subsets) >= trained
 
 
 def test_the_paper_preset_trains_every_part_and_control_on_every_fraction() -> None:

@@ -27,7 +27,7 @@ def pinned_version(requirement):
     return specifier.version
 
 
-@pytest.mark.parametrize("extra", [None, "dev"])
+@pytest.mark.parametrize("extra", [None, "dev", "regions"])
 def test_every_direct_dependency_is_pinned_within_its_bound(extra):
     project = PYPROJECT["project"]
     wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]

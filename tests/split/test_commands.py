@@ -112,6 +112,32 @@ def test_hard_pairs_of_a_subset(tmp_path):
     assert all(name.startswith("2-") for name in made["all"]["ids"])
 
 
+def test_hard_pairs_of_a_subset_that_lists_pairs_without_a_label(tmp_path):
+    train, test, subset, out = (tmp_path / f for f in ("train.jsonl", "test.jsonl", "subset.json", "hard.json"))
+    kept = pairs(300, 1)
+    texts = [text for _, text, label in kept if label != "entailment"]
+    left_out = [(f"3-{number}", text, "-") for number, text in enumerate(texts)]
+    left_out += [(f"vg_{number}", text, "entailment") for number, text in enumerate(texts)]
+    write_pairs(test, pairs(200, 2))
+    made = []
+    for rows in ([*left_out, *kept], kept):
+        write_pairs(train, rows)
+        files = ("--records", train, "--id", "pairID", "--unit", "pairID", "--fraction", 1, "--seed", 2)
+        call("low-shot", *files, "--out", subset)
+        assert len(read_json(subset)["ids"]) == len(rows)
+        call("snli-ve-hard", "--train", train, "--subset", subset, "--test", test, "--out", out)
+        made.append(read_json(out))
+    assert made[0] == made[1] and made[0]["ids"]
+    # with labels and names of the kind that is kept, these pairs change the list
+    write_pairs(train, [*((f"4-{number}", text, "entailment") for number, text in enumerate(texts)), *kept])
+    call("snli-ve-hard", "--train", train, "--test", test, "--out", out)
+    assert read_json(out)["ids"] != made[0]["ids"]
+    write_pairs(train, left_out)
+    call("low-shot", "--records", train, "--id", "pairID", "--unit", "pairID", "--fraction", 1, "--out", subset)
+    with pytest.raises(InputError, match=r"subset\.json: holds no labelled pair"):
+        call("snli-ve-hard", "--train", train, "--subset", subset, "--test", test, "--out", out)
+
+
 def test_faults(vqa_files, tmp_path):
     out = ("--out", tmp_path / "out.json")
     questions_file, annotations = vqa_files / "questions.json", vqa_files / "annotations.json"

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -26,9 +27,9 @@ from vldistill.split.mad import choice_lists, entailment_lists, question_lists
 LABELS = ("entailment", "neutral", "contradiction")
 
 
-def params(**options):
+def params(seed=0, **options):
     # not checked against the cells that other stages would train on these lists
-    return Params().model_copy(update={"split": Split(mad=MadSplits(**options))})
+    return Params().model_copy(update={"split": Split(seed=seed, mad=MadSplits(**options))})
 
 
 def entailments(counts=(90, 30, 60)):
@@ -150,6 +151,75 @@ def test_lists_do_not_depend_on_the_order_of_records(task, rng):
     options = params(fractions=[10, 100], seeds=1)
     records = RECORDS[task]
     assert MAKE[task](options, rng.sample(records, len(records))) == MAKE[task](options, records)
+
+
+# items of each unit of an official part
+SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=25)
+
+
+def drawn(task, parts, rng):
+    """Records of a task in any order; ``parts`` are its official parts."""
+    splits = {"snli_ve": ("train", "test", "dev"), "vcr": ("train", "test"), "vqa": ("dev", "test")}[task]
+    made = []
+    for split, sizes in zip(splits, parts, strict=False):
+        for number, size in enumerate(sizes):
+            unit = f"{split}{number}"
+            made += [drawn_item(task, f"{unit}-{index}", unit, split, rng) for index in range(size)]
+    return rng.sample(made, len(made))
+
+
+def drawn_item(task, identity, unit, split, rng):
+    if task == "snli_ve":
+        return EntailmentRecord(identity, unit, rng.choice(["a thing", "a dog", "no"]), rng.choice(LABELS), split)
+    if task == "vqa":
+        kind, answers = rng.choice([("is it", ("yes", "no")), ("what", ("red", "blue", "green"))])
+        return QuestionRecord(identity, unit, "coco", "?", [rng.choice(answers)] * 10, "other", kind, split)
+    choices = [[[0], "runs"], [[1], "runs"], ["he", "runs"], ["they", "run"]]
+    question, image = ["what", "does", [0], "do", "?"], f"{unit}/{rng.randrange(3)}.jpg"
+    return ChoiceRecord(identity, image, unit, ["person"] * 2, question, choices, 0, choices, rng.randrange(4), split)
+
+
+@pytest.mark.parametrize("task", MAD_TASKS)
+@settings(max_examples=15)
+@given(
+    parts=st.tuples(SIZES, SIZES, SIZES),
+    share=st.floats(0.05, 0.95),
+    seed=st.integers(0, 99),
+    limit=st.none() | st.integers(1, 30),
+    draws=st.integers(0, 2**32),
+)
+def test_no_image_or_movie_stands_on_both_sides_of_a_split(task, parts, share, seed, limit, draws):
+    records = drawn(task, parts, random.Random(draws))
+    limits = {task: Limits(dev=limit, test=limit)}
+    options = params(seed, fractions=[10, 40, 100], seeds=2, dev_share=share, **limits)
+    lists = MAKE[task](options, records)
+    unit_of = {r.id: r.movie if task == "vcr" else r.image for r in records}
+    found = {name: {unit_of[identity] for identity in made["ids"]} for name, made in lists.items()}
+    trained = [name for name in found if name.startswith(("train-", "cp-train-"))]
+    others = {"dev", "test", *(name for name in found if name not in trained)}
+    tested = others - {"dev", "cp-dev"}
+    for name in trained:
+        assert not found[name] & set().union(*(found[other] for other in others)), name
+    assert not (found["dev"] | found.get("cp-dev", set())) & set().union(*(found[other] for other in tested))
+    # whole units: of what is trained on, no item of the same unit is left over (the changed priors choose items)
+    for name in (name for name in trained if name.startswith("train-")):
+        assert set(lists[name]["ids"]) == {
+            identity for identity in lists[low_shot_name(100, 0)]["ids"] if unit_of[identity] in found[name]
+        }
+    if limit is None:
+        every = set().union(*(set(lists[name]["ids"]) for name in (low_shot_name(100, 0), "dev", "test")))
+        assert every == {record.id for record in records}, "nothing is lost"
+
+
+def test_hard_items_depend_on_nothing_but_the_training_subset_and_the_test_items():
+    options, records = params(fractions=[10, 100], seeds=1), RECORDS["snli_ve"]
+    lists = entailment_lists(options, records)
+    kept = {*lists[low_shot_name(10, 0)]["ids"], *lists["test"]["ids"]}
+    # the rest lies: each wording that tells a label stands under another one
+    lying = {label: LABELS[number - 1] for number, label in enumerate(LABELS)}
+    again = entailment_lists(options, [r if r.id in kept else replace(r, label=lying[r.label]) for r in records])
+    assert again[low_shot_name(10, 0, "hard")] == lists[low_shot_name(10, 0, "hard")]
+    assert again[low_shot_name(100, 0, "hard")] != lists[low_shot_name(100, 0, "hard")], "nothing was changed"
 
 
 def test_changed_priors_keep_images_apart_and_reverse_the_prior():

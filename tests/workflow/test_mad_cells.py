@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from vldistill.evaluate.mad.data import TEACHER
 
@@ -20,6 +21,7 @@ NEW = {
     "distill_mad": {(task, "mad-f50-s1") for task in TASKS},
     "evaluate_mad_predict": {(task, f"{name}-f50-s1") for task in TASKS for name in ("mad", TEACHER)},
 }
+RUN = {"report", *(f"{stage}@{task}" for stage in (*NEW, "evaluate_mad_score") for task in TASKS)}
 
 
 def folders(project: Project, stage: str) -> dict[Path, int]:
@@ -41,9 +43,28 @@ def name_of(cell: dict[str, object]) -> str:
     return f"{cell['arm']}-f{cell['fraction']}-s{cell['seed']}"
 
 
+def records(lock: str) -> dict[str, dict[str, str]]:
+    """Stage -> hashes of its run records in a dvc.lock; no two runs have the same, for they tell when they began."""
+    stages = yaml.safe_load(lock)["stages"]
+    return {
+        name: {out["path"]: out["md5"] for out in stage["outs"] if out["path"].endswith(".run.json")}
+        for name, stage in stages.items()
+    }
+
+
+def lock_of(project: Project, experiment: str | None = None) -> str:
+    """dvc.lock of the workspace or of an experiment."""
+    if experiment is None:
+        return (project.root / "dvc.lock").read_text(encoding="utf-8")
+    refs = project.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    (ref,) = (ref for ref in refs if ref.endswith(f"/{experiment}"))
+    return project.run("git", "show", f"{ref}:dvc.lock")
+
+
 @pytest.mark.parametrize("front_end", ["snakemake", "repro", "temp"])
 def test_one_more_seed_of_one_arm_runs_its_new_cells_and_no_other(project: Project, front_end: str) -> None:
     before = {stage: folders(project, stage) for stage in NEW}
+    ran = records(lock_of(project))
     if front_end == "temp":
         project.run("dvc", "exp", "run", "--temp", "--name", "seed", "-S", "+distill.mad.seeds.mad=2")
     else:
@@ -57,6 +78,9 @@ def test_one_more_seed_of_one_arm_runs_its_new_cells_and_no_other(project: Proje
         assert before[stage].items() <= after.items(), stage
         assert len(after) == len(before[stage]) + len(new), stage
         assert cells(set(after) - set(before[stage])) == new
+    again = records(lock_of(project, "seed" if front_end == "temp" else None))
+    assert again.keys() == ran.keys() and all(again.values()), "each stage has a run record"
+    assert {stage for stage, made in again.items() if made != ran[stage]} == RUN
     assert project.status() == {}
     assert project.planned_rules() == set()
 

@@ -7,14 +7,16 @@ from statistics import mean
 import pytest
 
 from tests.world.test_blind import blind_answers
+from vldistill.cli.split_files import records_of
 from vldistill.evaluate.mad.data import BLIND
 from vldistill.evaluate.mad.references import reference_rows
 from vldistill.params import Params
 from vldistill.params.world import World as WorldParams
-from vldistill.records import CHOICES, ChoiceRecord, vqa
-from vldistill.split.mad import question_lists
+from vldistill.records import CHOICES, ChoiceRecord, snli_ve, vqa
+from vldistill.records.vcr import read_record
+from vldistill.split.mad import choice_lists, entailment_lists, question_lists
 from vldistill.split.priors import majority
-from vldistill.world import entailment, genome, official, vcr
+from vldistill.world import entailment, genome, official, official_mad, vcr
 from vldistill.world.concepts import SLOTS, VALUES, WORDS, plural
 from vldistill.world.groups import CELLS, draw_groups
 from vldistill.world.scenes import World
@@ -198,16 +200,52 @@ def test_a_classifier_without_the_picture_gains_what_was_planted_in_vcr(world, r
         assert least <= 100 * right / len(test) - 100 / CHOICES <= most, scores
 
 
+def asked_questions(world, folder):
+    """The records of VQA v2."""
+    sizes = world.params.sizes
+    scenes = {
+        part: dict(enumerate(world.scenes(pool, ("seen",), count, f"coco-{part}"), start=official.FIRST_ID[part]))
+        for part, pool, count in (("train", "dev", sizes.coco_train), ("test", "test", sizes.coco_test))
+    }
+    official.write_vqav2(world, scenes, folder)
+    names = {number: str(number) for part in scenes.values() for number in part}
+    return vqa.read(folder, vqa.VQAV2, "coco", names)
+
+
+@pytest.mark.slow
+def test_each_task_has_at_least_2000_items_of_its_domain_to_be_tested_on(world, tmp_path, monkeypatch):
+    """In the default experiment; the official files are written without the pictures and where things are in them."""
+    for writer in ("write_pictures", "write_plain"):
+        monkeypatch.setattr(official_mad, writer, lambda *_: None)
+    for placed in ("boxes", "group_boxes"):
+        monkeypatch.setattr(official_mad, placed, lambda shown, *_: [[]] * len(shown))
+    whole = Params()
+    # the smallest subset alone: what is tested on does not depend on it, and is chosen sooner
+    few = whole.split.mad.model_copy(update={"fractions": [min(whole.split.mad.fractions)], "seeds": 1})
+    params = whole.model_copy(update={"split": whole.split.model_copy(update={"mad": few})})
+
+    scenes = official_mad.write_flickr30k(world, tmp_path)
+    official_mad.write_snli_ve(world, scenes, tmp_path)
+    entailments, left_out = snli_ve.read(tmp_path, {f"{image}.jpg" for part in scenes.values() for image in part})
+    official_mad.write_vcr(world, tmp_path)
+    parts = {"train": "train", "test": "val"}
+    choices = [
+        read_record(row, split) for split, part in parts.items() for row in records_of(tmp_path / f"{part}.jsonl")
+    ]
+    lists = {
+        "snli_ve": entailment_lists(params, entailments)["test"],
+        "vcr": choice_lists(params, choices)["test"],
+        "vqa": question_lists(params, asked_questions(world, tmp_path))["cp-iid"],
+    }
+    assert not any(left_out.values())
+    counts = {task: len(made["ids"]) for task, made in lists.items()}
+    assert all(count >= 2000 for count in counts.values()), counts
+
+
 @pytest.mark.slow
 def test_a_classifier_without_the_picture_gains_what_changed_answer_priors_plant(world, tmp_path):
     """On the same questions: one that is trained on changed priors against one that is trained on plain ones."""
-    scenes = {
-        part: dict(enumerate(world.scenes(pool, ("seen",), count, f"coco-{part}"), start=official.FIRST_ID[part]))
-        for part, pool, count in (("train", "dev", 2000), ("test", "test", 1000))
-    }
-    official.write_vqav2(world, scenes, tmp_path)
-    names = {number: str(number) for part in scenes.values() for number in part}
-    records = vqa.read(tmp_path, vqa.VQAV2, "coco", names)
+    records = asked_questions(world, tmp_path)
     by_id = {record.id: record for record in records}
     lists = question_lists(Params(), records)
 

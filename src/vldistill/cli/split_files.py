@@ -113,7 +113,8 @@ def hard_pairs(train: Path, subset: Path | None, test: Path) -> dict[str, Any]:
 
     Args:
         train: SNLI-VE JSON lines.
-        subset: an id list; only its pairs are trained on. None trains on all.
+        subset: an id list; only its pairs are trained on. None trains on all. A list of any file's ids names pairs
+            without a label as well: they are left out here as everywhere.
         test: SNLI-VE JSON lines.
 
     Raises:
@@ -127,16 +128,20 @@ def hard_pairs(train: Path, subset: Path | None, test: Path) -> dict[str, Any]:
         for name in chosen:
             if name not in pairs:
                 raise top.error(f"the pair {name} is not in {train.name}", "ids", "Make the list from that file")
-    tested = list(_pairs(test))
-    if not chosen or not tested:
-        raise InputError("holds no labelled pair", file=test if chosen else train, action="Check the file")
-    ids = hard([pairs[name] for name in chosen], tested)
+    learnt = [pairs[name] for name in chosen if _kept(name, pairs[name][1])]
+    tested = [pair for pair in _pairs(test) if _kept(pair[0], pair[2])]
+    if not learnt or not tested:
+        file = test if learnt else subset or train
+        raise InputError("holds no labelled pair", file=file, action="Check the file")
+    ids = hard(learnt, tested)
     return listed(ids, "id", seed, len(ids) / len(tested), of=test.name)
 
 
 def _pairs(file: Path) -> Iterator[tuple[str, str, str]]:
     for row in records_of(file):
-        label = row.choice("gold_label", (*LABELS, NO_LABEL))
-        name = row.text("pairID")
-        if label != NO_LABEL and OTHER_IMAGES not in name:
-            yield name, row.text("sentence2"), label
+        yield row.text("pairID"), row.text("sentence2"), row.choice("gold_label", (*LABELS, NO_LABEL))
+
+
+def _kept(name: str, label: str) -> bool:
+    """As `vldistill.records.snli_ve` reads the official files."""
+    return label != NO_LABEL and OTHER_IMAGES not in name

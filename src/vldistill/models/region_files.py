@@ -1,8 +1,7 @@
 """Region features from files that the user has: bottom-up attention features as UNITER distributes them.
 
-An image's file is an ``.npz`` with ``features`` [n, 2048] and ``norm_bb`` [n, 6] (x1, y1, x2, y2, w, h as shares),
-most confident box first, and their confidence ``conf`` [n]. Either each is a file of its own in a folder, or all are
-values of an LMDB, which UNITER calls ``..._compressed``. The LMDBs of its other kind, in msgpack, are not read.
+An image's file is an ``.npz`` (`vldistill.models.region_arrays`). Either each is a file of its own in a folder, or all
+are values of an LMDB, as such or in msgpack.
 
 The name of an image's file follows from its key (`PATTERNS`), or stands in ``names.json`` beside the files. Where these
 are: `vldistill.models.region_folders`.
@@ -10,12 +9,10 @@ are: `vldistill.models.region_folders`.
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,10 +21,10 @@ import torch
 from torch import Tensor
 
 from vldistill.errors import InputError
+from vldistill.models.region_arrays import AGAIN, Arrays, from_msgpack, from_npz, is_npz, most_confident, package
 from vldistill.models.region_folders import names_of
 from vldistill.models.regions import WHOLE, Regions, geometry
 
-THRESHOLD, FEWEST, MOST = 0.2, 10, 100
 LMDB_FILE = "data.mdb"
 PATTERNS = {
     "coco": "{stem}.npz",
@@ -39,10 +36,10 @@ READERS = 4
 
 
 class RegionSource(Protocol):
-    """Where an image's bytes are; `read` raises InputError for a name that is not there."""
+    """Where an image's arrays are; `read` raises InputError for a name that is not there, or a broken value."""
 
-    def read(self, name: str) -> bytes:
-        """The ``.npz`` of one image."""
+    def read(self, name: str) -> Arrays:
+        """The arrays of one image."""
 
 
 class FolderSource:
@@ -51,44 +48,50 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def read(self, name: str) -> bytes:
-        """The bytes of one file."""
+    def read(self, name: str) -> Arrays:
+        """The arrays of one file."""
         try:
-            return (self.folder / name).read_bytes()
+            data = (self.folder / name).read_bytes()
         except OSError as error:
             raise InputError(
                 f"no region features: {error.strerror}", file=self.folder / name, action="Supply the file"
             ) from None
+        return from_npz(data, name)
 
 
 class LmdbSource:
-    """An LMDB folder whose values are ``.npz`` files.
+    """An LMDB folder whose values are ``.npz`` files (UNITER's ``..._compressed``) or msgpack (its others).
 
     Raises:
         InputError: the package ``lmdb`` is missing, or the folder is no LMDB.
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            import lmdb
-        except ModuleNotFoundError:
-            raise InputError(
-                "the package lmdb is not installed", file=folder, action="Run: pip install lmdb; or give .npz files"
-            ) from None
         self.folder = folder
-        try:
-            # no lock file: the folder may be on a read-only disk, and nobody writes
-            self._environment = lmdb.open(str(folder), readonly=True, create=False, lock=False)
-        except lmdb.Error as error:
-            raise InputError(f"not an LMDB: {error}", file=folder, action="Check the path") from None
+        self._environment = _environment(folder.resolve())
 
-    def read(self, name: str) -> bytes:
-        """The bytes of one value."""
+    def read(self, name: str) -> Arrays:
+        """The arrays of one value.
+
+        Raises:
+            InputError: no such value, it is broken, or it is msgpack and a package to read that is missing.
+        """
         with self._environment.begin() as transaction:
             value = transaction.get(name.encode())
         if value is None:
             raise InputError("no region features", file=self.folder, record=name, action="Check the naming pattern")
-        return bytes(value)
+        return from_npz(value, name) if is_npz(value) else from_msgpack(value, name)
+
+
+@cache
+def _environment(folder: Path) -> Any:
+    """The LMDB of a folder: a process may open one once, and several students may read it."""
+    lmdb = package("lmdb", folder)
+    try:
+        # no lock file: the folder may be on a read-only disk, and nobody writes
+        return lmdb.open(str(folder), readonly=True, create=False, lock=False)
+    except lmdb.Error as error:
+        raise InputError(f"not an LMDB: {error}", file=folder, action="Check the path") from None
 
 
 def open_source(folder: str | Path) -> RegionSource:
@@ -152,39 +155,6 @@ def file_name(pattern: str, image: str) -> str:
         ) from None
 
 
-def parse_npz(
-    data: bytes, name: str, *, threshold: float = THRESHOLD, fewest: int = FEWEST, most: int = MOST
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features [n, F] and boxes [n, 4] of one image; as many of the first boxes as UNITER takes.
-
-    Args:
-        data: the ``.npz``.
-        name: what errors call it.
-        threshold: boxes above this confidence count,
-        fewest: but at least so many are taken where there are,
-        most: and no more than these.
-
-    Raises:
-        InputError: the file is broken, or an array is missing or of a wrong shape; names it.
-    """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {field: archive[field] for field in ("features", "norm_bb", "conf")}
-    except KeyError as error:
-        raise InputError(f"missing: {error}", file=name, field=str(error).strip("'\" "), action=_AGAIN) from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"not a readable .npz: {error}", file=name, action=_AGAIN) from None
-    count = len(arrays["features"])
-    for field, shape in (("features", (count, -1)), ("norm_bb", (count, 6)), ("conf", (count,))):
-        found = arrays[field].shape
-        if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
-            raise InputError(f"shape {found} beside {count} boxes", file=name, field=field, action=_AGAIN)
-    if not count:
-        raise InputError("no boxes", file=name, field="features", action=_AGAIN)
-    taken = min(max(int((arrays["conf"] > threshold).sum()), fewest), most)
-    return arrays["features"][:taken].astype(np.float32), arrays["norm_bb"][:taken, :4].astype(np.float32)
-
-
 def read_regions(
     source: RegionSource, names: Sequence[str], *, pool: ThreadPoolExecutor | None = None, **limits: Any
 ) -> Regions:
@@ -194,10 +164,10 @@ def read_regions(
         source: where they are.
         names: one for each image, see `file_name`.
         pool: reads and unpacks several at a time.
-        limits: `threshold`, `fewest`, `most` of `parse_npz`.
+        limits: `threshold`, `fewest`, `most` of `most_confident`.
 
     Raises:
-        InputError: as `parse_npz` and `RegionSource.read`, or widths differ.
+        InputError: as `most_confident` and `RegionSource.read`, or widths differ.
     """
     images = list((pool.map if pool else map)(partial(_image, source, limits), names))
     if not images:
@@ -206,7 +176,7 @@ def read_regions(
     features, boxes = torch.zeros(len(images), longest, width), torch.zeros(len(images), longest, 7)
     for row, (found, places) in enumerate(images):
         if found.shape[1] != width:
-            raise InputError(f"{found.shape[1]} wide, others {width}", file=names[row], field="features", action=_AGAIN)
+            raise InputError(f"{found.shape[1]} wide, others {width}", file=names[row], field="features", action=AGAIN)
         features[row, : 1 + len(found)] = torch.from_numpy(np.concatenate([found.mean(axis=0, keepdims=True), found]))
         boxes[row, : 1 + len(found)] = _with_whole(places)
     counts = torch.tensor([1 + len(found) for found, _ in images])
@@ -220,11 +190,8 @@ def read_regions(
 
 
 def _image(source: RegionSource, limits: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
-    return parse_npz(source.read(name), name, **limits)
+    return most_confident(source.read(name), name, **limits)
 
 
 def _with_whole(boxes: np.ndarray) -> Tensor:
     return torch.from_numpy(geometry(np.concatenate([np.asarray([WHOLE], np.float32), boxes])))
-
-
-_AGAIN = "Fetch or extract the features again"

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 import yaml
 from open_clip.model import CLIP
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.distill.project import CLIP_CONFIG, PREPROCESS, make_bart
 from tests.tiny_world import TINY
 from vldistill import artifact, download, features, layout
 from vldistill.cells import MadCell
 from vldistill.features.sentences import texts_of
+from vldistill.models.mad import MadModel
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import save_teacher
@@ -87,6 +89,13 @@ def make_student(root: Path, **facts: Any) -> SingleStream:
 
 def cell(arm: str = "mad", task: Any = "snli_ve", fraction: int = 50, seed: int = 0) -> MadCell:
     return MadCell(task, fraction, arm, seed)
+
+
+def inference_cost(model: MadModel, batch: dict[str, Any]) -> tuple[int, int]:
+    """Numbers of parameters, buffers included, and of the FLOPs of a batch."""
+    with FlopCounterMode(display=False) as counter:
+        model(batch)
+    return sum(each.numel() for each in model.state_dict().values()), counter.get_total_flops()
 
 
 def _clip(folder: Path) -> None:

@@ -12,17 +12,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from tests.contents import contents, differences
-from tests.distill.mad.project import TRAINING, cell, write_params
+from tests.distill.mad.project import TRAINING, cell, inference_cost, write_params
 from vldistill import artifact, layout
 from vldistill.cells import mad_cells
 from vldistill.cli.distill import command
 from vldistill.distill import mad_batch, mad_gather
 from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.key import cell_key, look_up, maps_key, read_options
+from vldistill.distill.mad.prepare import prepare
 from vldistill.errors import InputError
 from vldistill.models.mad import MadModel
 from vldistill.params import Params, parse
@@ -48,6 +50,20 @@ def test_every_arm_trains_on_every_task(rendered: Path, task: Any) -> None:
         model = MadModel.load(run.path / "model")
         assert model.facts["options"]["weight"] == options.weight and not model.training
         assert not (run.path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_in_prediction_parameters_and_flops_are_the_baselines(rendered: Path, task: Any) -> None:
+    params = write_params(rendered)
+    seen = prepare(params, rendered, cell("projected_input", task)).task
+    batch, costs = seen.collate(np.arange(3), np.random.default_rng(0)), {}
+    for arm in (arm for arm in ARMS if "gap" not in arm):
+        run = run_mad_cell(params, rendered, cell(arm, task))
+        costs[arm] = inference_cost(MadModel.load(run.path / "model"), batch)
+    # by design, this one alone reads more: the teacher's vectors
+    more = costs.pop("projected_input")
+    assert set(costs.values()) == {costs["baseline"]} and min(costs["baseline"]) > 0
+    assert all(one > other for one, other in zip(more, costs["baseline"], strict=True))
 
 
 def test_a_baseline_that_is_stopped_early_was_on_the_way_of_the_whole_one(root: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.utils.flop_counter import FlopCounterMode
 
 from tests.distill.mad.project import TRAINING, cell, make_student, write_params
+from tests.distill.mad.spoil import republish, spoil
 from vldistill import artifact, features, layout
+from vldistill.cells import MadCell
 from vldistill.distill.mad import lookup
 from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.inputs import make_inputs
@@ -25,8 +24,11 @@ from vldistill.distill.mad.key import subset_file
 from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
-from vldistill.files import read_json, write_jsonl
-from vldistill.models.mad import MadModel
+from vldistill.evaluate.mad.data import BLIND, TEACHER
+from vldistill.evaluate.mad.predict import Predictor, rows_of
+from vldistill.evaluate.mad.references import WITHOUT_IMAGE, reference_rows
+from vldistill.files import read_json
+from vldistill.params import Params
 from vldistill.params.mad_arms import ARMS
 from vldistill.params.mad_grid import TASKS
 from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
@@ -124,19 +126,6 @@ def test_accumulated_micro_batches_equal_the_full_batch(rendered: Path, tmp_path
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_in_prediction_parameters_and_flops_are_the_baselines(rendered: Path, task: str) -> None:
-    counts = {}
-    for arm in ("baseline", "nkd", "mad", "mad_af", "nkd_trainable"):
-        params = write_params(rendered)
-        model = MadModel.load(run_mad_cell(params, rendered, cell(arm, task)).path / "model")
-        inputs = prepared(rendered, "baseline", task).task._inputs.batch(torch.arange(3))
-        with FlopCounterMode(display=False) as counter:
-            model(inputs)
-        counts[arm] = (sum(each.numel() for each in model.parameters()), counter.get_total_flops())
-    assert len(set(counts.values())) == 1 and counts["mad"][1] > 0
-
-
-@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("arm", ["mad_af", pytest.param("embeddings_init", marks=pytest.mark.slow)])
 def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str) -> None:
     params = write_params(root, teachers={"language_model": 1.0})
@@ -151,35 +140,26 @@ def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str
     assert (before / "metrics.jsonl").read_bytes() == (after / "metrics.jsonl").read_bytes()
 
 
-def spoil(root: Path, task: str, kept: set[str]) -> None:
-    """Change labels, texts and pictures of all items of a task that are not in the subset, and extract again."""
-    source, images = {"snli_ve": ("snli_ve", "flickr30k"), "vcr": ("vcr", "vcr"), "vqa": ("vqav2", "coco")}[task]
-    folder = layout.download(root, source)
-    rows = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
-    shown = {row["image"] for row in rows if row["id"] in kept}
-    for row in (row for row in rows if row["id"] not in kept):
-        if task == "snli_ve":
-            row |= {"label": LABELS[0], "hypothesis": "something quite other"}
-        elif task == "vcr":
-            row |= {"answers": [["other", str(at)] for at in range(4)], "answer_label": 0, "rationale_label": 0}
-        else:
-            row |= {"question": "something else ?", "answers": ["nothing"] * 10}
-    republish(folder, {"records.jsonl": rows})
-    blacken(layout.download(root, images), shown)
-    params = write_params(root)
-    features.run(params, root, "clip", images)
-    for encoder in ("clip", "bart"):
-        features.run(params, root, encoder, layout.TEXTS)
+@pytest.mark.parametrize("task", TASKS)
+def test_references_are_fitted_on_nothing_but_the_training_subset(root: Path, task: Any) -> None:
+    # with changed priors the tiny world has no test items
+    params = write_params(root, vqa_priors="official")
+    few, all_ = (cell(TEACHER, task, fraction) for fraction in (50, 100))
+    before, of_all = references(params, root, few), references(params, root, all_)
+    asked = {row["id"] for sets in before.values() for rows in sets.values() for row in rows}
+    spoil(root, task, set(read_json(subset_file(params, root, few))["ids"]), asked)
+    assert references(params, root, few) == before
+    again = references(params, root, all_)
+    assert all(again[name] != of_all[name] for name in (TEACHER, BLIND)), "nothing was changed"
 
 
-def blacken(folder: Path, shown: set[str]) -> None:
-    with zipfile.ZipFile(folder / "images.zip") as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    one = next(data for name, data in sorted(content.items()) if name not in shown)
-    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data if name in shown else one)
-    republish(folder, {})
+def references(params: Params, root: Path, one: MadCell) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """What each reference says of every set, fitted on a cell's training subset."""
+    predictor = Predictor(params, root, one.task)
+    data = predictor.data
+    training = data.named(one.subset(params.distill.mad.vqa_priors))
+    found = {name: reference_rows(name, one.task, training, data.sets, most=1000) for name in WITHOUT_IMAGE}
+    return {**found, TEACHER: rows_of(one.task, *predictor.teacher(one))}
 
 
 def break_image(folder: Path, name: str) -> None:
@@ -206,21 +186,6 @@ def test_items_of_unreadable_images_are_left_out_and_counted(root: Path) -> None
     run = run_mad_cell(params, root, cell())
     assert run.result and without > 0
     assert (run.result["unreadable"], run.result["items"]) == (without, len(chosen) - without)
-
-
-def republish(folder: Path, rows: dict[str, list[Any]]) -> None:
-    meta = artifact.read_manifest(folder)["meta"]
-    old = Path(shutil.move(folder, folder.with_name("old")))
-
-    def build(fresh: Path) -> None:
-        for path in old.iterdir():
-            if path.name != "manifest.json":
-                shutil.copy(path, fresh / path.name)
-        for name, content in rows.items():
-            write_jsonl(fresh / name, content)
-
-    artifact.publish(folder, build, meta)
-    shutil.rmtree(old)
 
 
 def test_a_student_that_has_seen_the_task_is_refused_where_shots_are_few(root: Path) -> None:

@@ -23,7 +23,7 @@ from vldistill.distill.mad.targets import Picks, Vectors, content_words, of_part
 from vldistill.distill.mad.visual_inputs import StoredRegions
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params.mad_parts import Adaptation, TeacherHead
-from vldistill.records import ChoiceRecord, EntailmentRecord, QuestionRecord
+from vldistill.records import LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord
 from vldistill.split import low_shot_name
 
 CHOICE = ChoiceRecord(
@@ -240,6 +240,80 @@ def test_adaptation_begins_at_the_teacher_and_learns_the_subset() -> None:
     # parts, too: several words of a text stand in one row
     words = adapted(adapter, {"clip_text": text.view(30, 2, 8)})
     torch.testing.assert_close(words["clip_text"], moved["clip_text"].view(30, 2, 8))
+
+
+def of_task(task: str, count: int, choices: int = 1) -> tuple[Items, Inputs, Vectors]:
+    """Random unit vectors of ``count`` items, each about an image of its own."""
+    texts = [["x"]] * (count * choices)
+    items = replace(
+        entailments(count), task=task, texts=texts, choices=choices, teacher_texts=[str(at) for at in range(len(texts))]
+    )
+    inputs = seen(texts, list(range(count)), all_regions(count, 2), choices)
+    draw = torch.Generator().manual_seed(0)
+    image, text = (functional.normalize(torch.randn(n, 8, generator=draw), dim=-1) for n in (count, len(texts)))
+    return items, inputs, Vectors(image, image[:, None].expand(-1, 2, -1), text, None)
+
+
+def adaptation_loss(vectors: Vectors, items: Items, inputs: Inputs, chosen: list[int]) -> Tensor:
+    """L before the adapter has learnt anything, s = 20."""
+    rows = torch.arange(len(items) * items.choices)
+    return contrastive_loss(Adapter(8), vectors, items, inputs, torch.tensor(chosen), rows, 20.0)
+
+
+def test_hard_negatives_of_an_item_are_its_contradiction_or_its_wrong_choices() -> None:
+    items, inputs, vectors = of_task("vcr", 3, choices=4)
+    text = vectors.text.requires_grad_()
+    cosines = torch.einsum("bd,bcd->bc", vectors.image, text.view(3, 4, 8))
+    # of one item alone, there are no other pairs to be held against
+    loss = adaptation_loss(vectors, items, inputs, [1])
+    torch.testing.assert_close(loss, functional.cross_entropy(20 * cosines[1:2], items.targets[1:2]))
+    loss.backward()
+    assert text.grad is not None
+    # a step down moves the right choice to the image, and each wrong one away from it
+    towards = -(text.grad.view(3, 4, 8) * vectors.image[:, None]).sum(dim=-1)
+    assert [value > 0 for value in towards[1].tolist()] == [at == items.targets[1] for at in range(4)]
+    assert (towards[1] != 0).all() and not towards[[0, 2]].any()
+
+    items, inputs, vectors = of_task("snli_ve", 3)
+    text = vectors.text.requires_grad_()
+    for row, label in enumerate(items.targets.tolist()):
+        text.grad = None
+        loss = adaptation_loss(vectors, items, inputs, [row])
+        if LABELS[label] == "neutral":
+            assert not loss.requires_grad and loss == 0
+            continue
+        true = torch.tensor(float(LABELS[label] == "entailment"))
+        logit = 20 * (vectors.image[row] * text[row]).sum()
+        torch.testing.assert_close(loss, functional.binary_cross_entropy_with_logits(logit, true))
+        loss.backward()
+        assert text.grad is not None
+        assert (-(text.grad[row] * vectors.image[row]).sum() > 0) == bool(true)
+
+
+@pytest.mark.parametrize(("task", "choices"), [("vcr", 4), ("vqa", 1)])
+def test_true_pairs_of_several_items_are_held_against_each_other(task: str, choices: int) -> None:
+    items, inputs, vectors = of_task(task, 5, choices)
+    place = items.targets if task == "vcr" else torch.zeros(5, dtype=torch.long)
+    texts = vectors.text.view(5, choices, 8)
+    logits = 20 * vectors.image @ texts[torch.arange(5), place].T
+    own = torch.arange(5)
+    expected = 0.5 * (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own))
+    if task == "vcr":
+        expected = expected + functional.cross_entropy(20 * torch.einsum("bd,bcd->bc", vectors.image, texts), place)
+    torch.testing.assert_close(adaptation_loss(vectors, items, inputs, list(range(5))), expected)
+
+
+def test_adaptation_learns_vcrs_right_choices() -> None:
+    items, inputs, vectors = of_task("vcr", 40, choices=4)
+
+    def right(image: Tensor, text: Tensor) -> float:
+        found = torch.einsum("bd,bcd->bc", image, text.view(40, 4, 8)).argmax(dim=1)
+        return (found == items.targets).float().mean().item()
+
+    adapter = fitted_adapter(vectors, items, inputs, Adaptation(steps=100, learning_rate=0.01), seed=0)
+    with torch.no_grad():
+        after = right(adapter.images(vectors.image), adapter.texts(vectors.text))
+    assert after > right(vectors.image, vectors.text) + 0.2
 
 
 def test_holdout_takes_whole_groups() -> None:

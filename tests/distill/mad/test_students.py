@@ -7,12 +7,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from transformers import PreTrainedTokenizerFast, ViltConfig, ViltModel
 
-from tests.distill.mad.project import cell, make_student, params_tree, write_params
+from tests.distill.mad.project import cell, inference_cost, make_student, params_tree, write_params
 from tests.models.student.test_published import TINY, save, uniter_state
 from tests.models.test_regions import npz
 from vldistill import layout, presets, pretrain
@@ -29,6 +30,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.batch import mad_predict_batch, mad_predict_gather
 from vldistill.evaluate.mad.score import mad_score
 from vldistill.files import read_jsonl
+from vldistill.models.mad import MadModel
 from vldistill.models.region_files import PATTERNS, file_name
 from vldistill.params import Params, load
 from vldistill.records import read_choices, read_entailments, read_regions
@@ -167,9 +169,12 @@ def test_the_preset_paper_distils_with_vilt(root: Path, tmp_path: Path) -> None:
     pretrain.run(params, root, "student")
     asked = {each.arm for each in mad_cells(presets.params_of(project, "paper"), "snli_ve")}
     assert {"baseline", "nkd", "mad", "mad_af", "random_token"} <= asked
+    batch, costs = prepare(params, root, cell("baseline")).task.collate(np.arange(3), np.random.default_rng(0)), set()
     for arm in sorted(asked):
         run = run_mad_cell(params, root, cell(arm))
         assert run.result is not None and run.result["metrics"]["step"] > 0
+        costs.add(inference_cost(MadModel.load(run.path / "model"), batch))
+    assert len(costs) == 1, "in prediction all arms are the baseline"
 
 
 def test_uniter_from_distilling_to_accuracy(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from tests.evaluate.mad.project import DIM, REGIONS, TASKS, WIDTH, publish_models, publish_store
+from tests.contents import contents, differences
+from tests.evaluate.mad.project import DIM, REGIONS, TASKS, TREE, WIDTH, publish_models, publish_store
 from vldistill import evaluate, layout
 from vldistill.artifact import publish, read_manifest, verify
 from vldistill.cells import MadCell, mad_batches, mad_cells
@@ -24,9 +30,11 @@ from vldistill.files import read_json, read_jsonl
 from vldistill.params import Params
 from vldistill.records import CHOICES, UNLABELLED, read_questions, read_regions, write_records
 from vldistill.runs import look_up
+from vldistill.signals import Stopped
 from vldistill.split import mad_splits
 
 pytestmark = pytest.mark.slow
+PROJECT = Path(__file__).parents[3]
 
 
 def done(params: Params, root: Path, task: str) -> set[str]:
@@ -201,6 +209,39 @@ def test_a_second_run_adopts_everything(mad_predicted: Path, mad_project: Path, 
     evaluate.mad_predict_gather(mad_params, mad_project, "vqa")
     assert (mad_predicted / "vqa/manifest.json").read_bytes() == before
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_a_deadline_stops_behind_a_cell_and_the_next_call_goes_on(
+    mad_predicted: Path, mad_project: Path, mad_params: Params, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(mad_project, tmp_path / "project", ignore=shutil.ignore_patterns("scratch")))
+    keys = [jobs.key(job, mad_params, root) for job in jobs.batch_jobs(mad_params, "snli_ve", 0)]
+
+    def unfinished() -> int:
+        return sum(not look_up(jobs.STAGE, key, root).done for key in keys)
+
+    for left in (len(keys) - 1, len(keys) - 2):
+        with pytest.raises(Stopped, match=r"stopped after cell 1 \(deadline\); run the same command") as stopped:
+            evaluate.mad_predict_batch(mad_params, root, "snli_ve", 0, deadline=0.0)
+        assert stopped.value.code == 75 and unfinished() == left
+    evaluate.mad_predict_batch(mad_params, root, "snli_ve", 0)
+    for key in keys:
+        broken, straight = (contents(look_up(jobs.STAGE, key, each).path) for each in (root, mad_project))
+        assert not differences(broken, straight) and "test.jsonl" in broken
+
+
+def test_killed_or_stopped_before_any_rename_ends_with_the_same_predictions(mad_project: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(mad_project, tmp_path / "project", ignore=shutil.ignore_patterns("scratch")))
+    (root / "params.yaml").write_text(yaml.safe_dump({**TREE, "compute": {"mad_runs_per_job": 2}}))
+    script = [sys.executable, "-m", "tests.evaluate.mad.kills", str(root)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(script, cwd=PROJECT, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=500)
+    stopped, *kills = [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
+    assert (stopped["code"], stopped["done"], stopped["left"]) == (75, 1, []), "it ends the cell that it is at"
+    assert {kill["code"] for kill in kills} == {-9} and {kill["done"] for kill in kills} == {0, 1, 2}
+    left = {name for kill in kills for name in kill["left"]}
+    assert left >= {".lock.json", ".key.json", ".test.jsonl", ".singular.jsonl", ".leaderboard.csv", ".result.json"}
+    assert not [each for each in (stopped, *kills) if each["differences"]]
 
 
 def test_another_leaderboard_cell_leaves_all_others_done(
