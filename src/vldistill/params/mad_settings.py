@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from vldistill.params.base import Section
+from vldistill.params.mad_arms import ON_DEV
 
 
 class Settings(Section):
@@ -85,43 +86,16 @@ CHOSEN: dict[str, dict[str, tuple[float, ...]]] = {
         "vqa-25": (0.001, 1.0, 1.0),
         "vqa-100": (0.001, 20.0, 3.0),
     },
-    "baseline_dev_tuned": {
-        "snli_ve-10": (0.0005, 1.0),
-        "snli_ve-25": (0.001, 20.0),
-        "snli_ve-100": (0.0005, 20.0),
-        "vcr-10": (0.0005, 20.0),
-        "vcr-25": (0.0005, 20.0),
-        "vcr-100": (0.00025, 20.0),
-        "vqa-10": (0.001, 20.0),
-        "vqa-25": (0.0005, 5.0),
-        "vqa-100": (0.001, 1.0),
-    },
-    "nkd_dev_tuned": {
-        "snli_ve-10": (0.001, 20.0, 3.0),
-        "snli_ve-25": (0.001, 20.0, 3.0),
-        "snli_ve-100": (0.002, 1.0, 3.0),
-        "vcr-10": (0.001, 20.0, 3.0),
-        "vcr-25": (0.0005, 20.0, 3.0),
-        "vcr-100": (0.002, 1.0, 3.0),
-        "vqa-10": (0.002, 1.0, 3.0),
-        "vqa-25": (0.002, 1.0, 3.0),
-        "vqa-100": (0.002, 1.0, 3.0),
-    },
-    "mad_dev_tuned": {
-        "snli_ve-10": (0.0005, 20.0, 3.0),
-        "snli_ve-25": (0.001, 20.0, 3.0),
-        "snli_ve-100": (0.001, 20.0, 3.0),
-        "vcr-10": (0.001, 20.0, 3.0),
-        "vcr-25": (0.0005, 20.0, 3.0),
-        "vcr-100": (0.001, 20.0, 3.0),
-        "vqa-10": (0.002, 1.0, 3.0),
-        "vqa-25": (0.001, 1.0, 1.0),
-        "vqa-100": (0.001, 20.0, 3.0),
-    },
+}
+# where dev chooses others
+ON_DEV_CHOSEN: dict[str, dict[str, tuple[float, ...]]] = {
+    "baseline": {"snli_ve-10": (0.0005, 1.0), "vcr-25": (0.0005, 20.0)},
+    "nkd": {"snli_ve-10": (0.001, 20.0, 3.0), "vcr-25": (0.0005, 20.0, 3.0), "vcr-100": (0.002, 1.0, 3.0)},
+    "mad": {"vcr-100": (0.001, 20.0, 3.0)},
 }
 SETTINGS = {
     arm: {key: Settings(**dict(zip(Settings.model_fields, values, strict=False))) for key, values in places.items()}
-    for arm, places in CHOSEN.items()
+    for arm, places in (CHOSEN | {arm + ON_DEV: CHOSEN[arm] | own for arm, own in ON_DEV_CHOSEN.items()}).items()
 }
 SAME_SETTINGS = {
     # what one part of MAD adds is held against naive distillation with MAD's own settings, and

@@ -66,7 +66,8 @@ def seen(texts: list[list[str]], images: list[int], mask: Tensor, choices: int =
     tokens = tokenizer.encode(texts, longest=30, segment_types=(0,))
     visual = StoredRegions(torch.zeros(*mask.shape, 1), torch.zeros(*mask.shape, 7), mask, torch.zeros(mask.shape))
     keys = [str(at) for at in range(len(mask))]
-    return Inputs(tokens, visual, torch.zeros(*mask.shape, 4), mask, torch.tensor(images), choices, keys)
+    boxes = torch.zeros(*mask.shape, 4)
+    return Inputs(tokens, boxes, mask, torch.tensor(images), choices, keys, left_out=0, visual=visual)
 
 
 def all_regions(images: int, count: int) -> Tensor:

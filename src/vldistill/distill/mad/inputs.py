@@ -40,13 +40,13 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The inputs of N items with C texts each; text c of item i is row i C + c.
+class TextsOfImages:
+    """N items with C texts each, and the regions that a teacher chooses from; text c of item i is row i C + c.
 
     Attributes:
         tokens: of the N C texts.
-        visual: what the student sees of the M different images.
-        boxes: the teacher's regions of the images [M, R, 4], as shares of the image; the whole one comes first.
+        boxes: the teacher's regions of the M different images [M, R, 4], as shares of the image; the whole one comes
+            first.
         mask: which of them there are [M, R].
         image: row among the images of each item [N].
         choices: C.
@@ -55,13 +55,19 @@ class Inputs:
     """
 
     tokens: Tokens
-    visual: VisualInputs
     boxes: Tensor
     mask: Tensor
     image: Tensor
     choices: int
     keys: list[str]
-    left_out: int = 0
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Inputs(TextsOfImages):
+    """The same with what the student sees of the M images."""
+
+    visual: VisualInputs
 
     @property
     def lengths(self) -> Tensor:
@@ -99,12 +105,21 @@ def make_inputs(items: Items, student: Student, pictures: Pictures) -> Inputs:
     Raises:
         InputError: an image has no features or boxes, or the student does not read regions of this kind.
     """
+    known = texts_of_images(items, student, pictures)
+    return Inputs(**vars(known), visual=_visual_inputs(student, pictures, known.keys, known.boxes, known.mask))
+
+
+def texts_of_images(items: Items, student: Student, pictures: Pictures) -> TextsOfImages:
+    """Tokenise the texts as ``student`` does, and find the teacher's regions of the images of ``items``.
+
+    Raises:
+        InputError: as `teacher_regions`.
+    """
     keys = list(dict.fromkeys(items.images))
     rows = {key: row for row, key in enumerate(keys)}
     boxes, mask, left_out = teacher_regions(keys, pictures)
-    return Inputs(
+    return TextsOfImages(
         tokens=student.tokenize(items.texts),
-        visual=_visual_inputs(student, pictures, keys, boxes, mask),
         boxes=boxes,
         mask=mask,
         image=torch.tensor([rows[key] for key in items.images], dtype=torch.long),

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vldistill.distill.mad.inputs import REGION_POOLED, Inputs
+from vldistill.distill.mad.inputs import REGION_POOLED, TextsOfImages
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import AT_ONCE, Table, changed, firsts, grouped, stored, taken, unit_rows
 from vldistill.distill.mad.words import is_content
@@ -69,7 +69,7 @@ class Picks:
 
 
 def teacher_vectors(
-    items: Items, inputs: Inputs, features: Store, texts: Store, language_model: Store | None
+    items: Items, inputs: TextsOfImages, features: Store, texts: Store, language_model: Store | None
 ) -> Vectors:
     """Look up what the teachers have to say of ``items``.
 
@@ -102,7 +102,7 @@ def text_vectors(texts: Sequence[str], store: Store) -> Table:
 
 def pick(
     items: Items,
-    inputs: Inputs,
+    inputs: TextsOfImages,
     vectors: Vectors,
     texts: Store,
     how: Selection,
@@ -169,7 +169,7 @@ def _dots(words: Table, images: Tensor, rows: Tensor) -> Tensor:
 
 
 def _region_scores(
-    vectors: Vectors, inputs: Inputs, images: Tensor, how: Selection, rng: np.random.Generator
+    vectors: Vectors, inputs: TextsOfImages, images: Tensor, how: Selection, rng: np.random.Generator
 ) -> Tensor:
     parts = [
         torch.einsum("brd,bd->br", vectors.regions[images[part]], vectors.text[part])
@@ -198,7 +198,7 @@ def _best_of_runs(scores: Tensor, counts: Tensor, most: int) -> Tensor:
 
 
 def of_parts(
-    picks: Picks, vectors: Vectors, inputs: Inputs, texts: Store, language_model: Store | None
+    picks: Picks, vectors: Vectors, inputs: TextsOfImages, texts: Store, language_model: Store | None
 ) -> dict[str, Table]:
     """The vectors of each text's chosen words [N C, m, .] or region [N C, .] by themselves, from each teacher.
 
@@ -222,7 +222,7 @@ def _row(rows: Tensor, place: Tensor) -> Tensor:
     return rows[torch.arange(len(rows)), place]
 
 
-def of_teacher(vectors: Vectors, inputs: Inputs) -> dict[str, Table]:
+def of_teacher(vectors: Vectors, inputs: TextsOfImages) -> dict[str, Table]:
     """The vector of each text from each teacher [N C, .]; the image's vector for all texts of an item."""
     found = {
         CLIP_IMAGE: taken(vectors.image, inputs.image.repeat_interleave(inputs.choices)),

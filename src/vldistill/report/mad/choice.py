@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import torch
@@ -18,8 +17,7 @@ from torch import Tensor
 from vldistill import layout
 from vldistill.cells import MadCell
 from vldistill.distill.mad.data import make_items
-from vldistill.distill.mad.inputs import Inputs, Pictures, teacher_regions
-from vldistill.distill.mad.items import Items
+from vldistill.distill.mad.inputs import Pictures, texts_of_images
 from vldistill.distill.mad.key import CLIP, RECORDS
 from vldistill.distill.mad.losses import confidence_weight
 from vldistill.distill.mad.targets import content_words, pick, teacher_vectors, text_vectors
@@ -69,7 +67,9 @@ def choices(
     texts = open_store(layout.features(root, CLIP, layout.TEXTS))
     # of VCR the answers come first, its rationales are left out
     items = make_items(cell.task, records, (), params.features.tagged_as).take(range(len(records)))
-    inputs = _inputs(items, layout.distill_mad(root, cell.task) / cell.name / STUDENT, pictures)
+    student = load_student(layout.distill_mad(root, cell.task) / cell.name / STUDENT)
+    # no more than this: a report may be made where the user's region features are not
+    inputs = texts_of_images(items, student, pictures)
     vectors = teacher_vectors(items, inputs, pictures.features, texts, None)
     most = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction).tokens
     picks = pick(items, inputs, vectors, texts, "selected", np.random.default_rng(0), most)
@@ -100,31 +100,6 @@ def _cosines(text: Sequence[str], places: Tensor, image: Tensor, texts: Store) -
         return {}
     found = text_vectors([word for _, word in words], texts)[torch.arange(len(words))] @ image
     return dict(zip((number for number, _ in words), found.tolist(), strict=True))
-
-
-def _inputs(items: Items, student: Path, pictures: Pictures) -> Inputs:
-    """What the teacher's choice depends on: the student's tokens and the teacher's regions."""
-    keys = list(dict.fromkeys(items.images))
-    regions, mask, _ = teacher_regions(keys, pictures)
-    return Inputs(
-        tokens=load_student(student).tokenize(items.texts),
-        visual=_Unseen(),
-        boxes=regions,
-        mask=mask,
-        image=torch.tensor([keys.index(key) for key in items.images], dtype=torch.long),
-        choices=items.choices,
-        keys=keys,
-    )
-
-
-class _Unseen:
-    """Stands for what the student sees of the images: a report may be made where the user's region features are not."""
-
-    def batch(self, images: Tensor) -> NoReturn:
-        raise NotImplementedError("no student sees these images")
-
-    def align(self, batch: Mapping[str, Tensor], picked: Tensor, boxes: Tensor) -> NoReturn:
-        raise NotImplementedError("no student sees these images")
 
 
 def weight_of(teacher: float, student: float, options: Confidence) -> float | None:
