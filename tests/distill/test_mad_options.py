@@ -9,7 +9,7 @@ import pytest
 from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
-from vldistill.params.mad_arms import MATCHED, PARTS, UNASKED
+from vldistill.params.mad_arms import MATCHED, ON_VCR, PARTS, UNASKED
 from vldistill.params.mad_grid import TASKS
 from vldistill.params.mad_settings import SAME_SETTINGS
 
@@ -62,6 +62,7 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("shuffled_targets", "mad") == {"shuffle_targets"} and changed("undistilled", "mad") == {"weight"}
     assert changed("embeddings_init", "baseline") == {"embeddings"}
     assert changed("projected_input", "baseline") == {"projected_input"}
+    assert changed("baseline_matching", "baseline") == changed("mad_matching", "mad") == {"task_head"}
     assert changed("stopped_25", "baseline") == {"trained"}
     assert changed("smoothed", "baseline") == {"label_smoothing"}
     assert changed("mad_gap25", "mad") == changed("baseline_gap25", "baseline") == {"student"}
@@ -81,7 +82,7 @@ def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any,
         return found.learning_rate, found.embedding_rate
 
     assert list(SAME_SETTINGS) == ["mad", "baseline"]
-    assert {arm for arms in SAME_SETTINGS.values() for arm in arms} == {*PARTS, *MATCHED, *UNASKED}
+    assert {arm for arms in SAME_SETTINGS.values() for arm in arms} == {*PARTS, *MATCHED, *ON_VCR, *UNASKED}
     for other, arms in SAME_SETTINGS.items():
         weight = options.options_of(other, task, fraction).weight
         for arm in arms:
@@ -89,6 +90,16 @@ def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any,
             assert options.settings_at(arm, task, fraction) == options.settings_at(other, task, fraction), arm
             assert settings(arm) == settings(other), arm
             assert options.options_of(arm, task, fraction).weight == (0.0 if arm == "undistilled" else weight), arm
+
+
+def test_a_head_starts_from_matching_only_where_choices_are_scored() -> None:
+    grids = {"matching": {"arms": ["baseline_matching"], "tasks": ["vcr"]}}
+    assert mad(extra=grids).options_of("baseline_matching", "vcr", 10).task_head == "matching"
+    grids["matching"]["tasks"] = ["vcr", "vqa"]
+    with pytest.raises(InputError, match=r"extra\.matching\.arms: baseline_matching .* vqa has none.*tasks: \[vcr\]"):
+        mad(extra=grids)
+    with pytest.raises(InputError, match=r"active: mad_matching .* snli_ve has none"):
+        mad(active=["mad_matching"])
 
 
 def test_dev_agrees_only_where_a_sweep_was_taken_over_and_both_arms_have_equal_settings() -> None:
@@ -175,8 +186,9 @@ def test_a_size_without_settings_has_those_of_the_next_larger_one() -> None:
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3 + 3 * 3 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3 + 2 * 3 + 3 * 3 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
+    assert MadCell("vcr", 10, "mad_matching", 2) in cells and MadCell("vcr", 25, "mad_matching", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells
     assert MadCell("snli_ve", 10, "constant_weight", 0).name == "constant_weight-f10-s0"
     assert [cell for task in ("snli_ve", "vcr", "vqa") for cell in mad_cells(Params(), task) if cell.seed == 0] == [

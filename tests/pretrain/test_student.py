@@ -18,6 +18,7 @@ from vldistill.errors import InputError
 from vldistill.features.store import open_store
 from vldistill.models.regions import Regions, geometry, tag_ids
 from vldistill.models.student import SingleStream, load_student, object_tag
+from vldistill.models.student.matching import load_matching, save_matching
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import save_teacher
 from vldistill.params import Params
@@ -35,7 +36,7 @@ from vldistill.pretrain.student import (
     stored_regions,
 )
 from vldistill.pretrain.student_negatives import Negatives
-from vldistill.pretrain.student_task import NO_TARGET, Corpus, Grounding, GroundingTask, matching_loss
+from vldistill.pretrain.student_task import NO_TARGET, Corpus, Grounding, GroundingTask, dev_figures, matching_loss
 from vldistill.records import PhraseRecord, RegionsRecord, read_regions, write_records, write_regions
 from vldistill.training import Run
 
@@ -226,6 +227,26 @@ def test_a_student_learns_to_look_and_is_saved_alone(tmp_path: Path) -> None:
     assert student.tokenizer.pieces("crimson")[0] in new
     assert not {*met, student.tokenizer.mask, student.tokenizer.unknown} & set(new)
     assert student.facts == {"source": "train", "seen": [], "withheld": []}
+    # with the layer that lies beside it, it matches as it did
+    tags = tag_ids([["[0]", "[1]"]] * 400, 3, {name: student.tokenizer.word_id(name) for name in ("[0]", "[1]")})
+    tokens = student.tokenize([[text] for text in phrases.texts])
+    corpus = Corpus(tokens, regions, tags, Negatives(phrases.texts, phrases.said))
+    module = Grounding(student, tokens.ids.unique())
+    module.match = load_matching(tmp_path / "model", student.width)
+    again = dev_figures(module.eval(), corpus, cut(phrases, options.held_out)[1])
+    assert again == {name: figures[name] for name in again}
+
+
+@pytest.mark.parametrize(("spoil", "words"), [("remove", "has no layer for matching"), ("cut", "does not load")])
+def test_a_missing_or_broken_layer_for_matching_is_told(tmp_path: Path, spoil: str, words: str) -> None:
+    save_matching(torch.nn.Linear(8, 1), tmp_path)
+    assert load_matching(tmp_path, 8).weight.shape == (1, 8)
+    with pytest.raises(InputError, match="does not load"):
+        load_matching(tmp_path, 16)
+    file = tmp_path / "matching.safetensors"
+    file.unlink() if spoil == "remove" else file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(InputError, match=rf"matching\.safetensors.*{words}"):
+        load_matching(tmp_path, 8)
 
 
 def picture(rng: random.Random) -> bytes:

@@ -3,8 +3,9 @@
 The head is `vldistill.models.student.heads.Head` on the pooled [CLS] state. SNLI-VE: one logit a label; VQA: one logit
 an answer; VCR: one logit a choice, each choice being a text of its own.
 
-The control that gets the teachers' vectors as input is the exception: its model holds two frozen maps that bring these
-vectors into the space of region features, and shows them to the student as two more regions.
+Two kinds of controls hold more. Where a head starts from pre-training, the layer that told matching texts and images
+is added to it. The control that gets the teachers' vectors as input holds two frozen maps that bring these vectors into
+the space of region features, and shows them to the student as two more regions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -48,6 +50,7 @@ class MadModel(nn.Module):
         task: snli_ve, vcr or vqa.
         answers: what the logits stand for, in their order; empty where a logit is the score of a choice.
         teacher_input: of the control that sees teacher vectors.
+        matching: of the controls whose scores of choices start from those of matching: one output, and learns on.
         facts: where it comes from, as JSON values.
     """
 
@@ -60,6 +63,7 @@ class MadModel(nn.Module):
         task: str,
         answers: Sequence[str],
         teacher_input: TeacherInput | None = None,
+        matching: nn.Linear | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -70,6 +74,7 @@ class MadModel(nn.Module):
         if teacher_input is not None:
             self.register_buffer("input_text", teacher_input.text)
             self.register_buffer("input_image", teacher_input.image)
+        self.matching = matching
         self.facts = dict(facts or {})
 
     @property
@@ -80,7 +85,9 @@ class MadModel(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, StudentStates]:
         """Logits [B, answers] (VCR: [B, 1]) and the states they come from."""
         states = self.student(self._with_teacher(batch) if self.sees_teacher else batch)
-        return self.head(self.student.pooled(states.cls)), states
+        pooled = self.student.pooled(states.cls)
+        scores = self.head(pooled)
+        return (scores if self.matching is None else scores + self.matching(pooled)), states
 
     def _with_teacher(self, batch: Batch) -> Batch:
         rows = len(batch["ids"])
@@ -125,10 +132,11 @@ class MadModel(nn.Module):
             weights = load_file(folder / HEAD)
             maps = ("input_text", "input_image")
             shown = TeacherInput(*(weights[name] for name in maps)) if maps[0] in weights else None
-            model = cls(student, config["task"], config["answers"], shown, facts)
+            matching = nn.Linear(student.width, 1) if "matching.weight" in weights else None
+            model = cls(student, config["task"], config["answers"], shown, matching, facts)
             lacking, unknown = model.load_state_dict(weights, strict=False)
             if unknown or any(not name.startswith("student.") for name in lacking):
                 raise KeyError(f"weights lack {lacking} and have {unknown}")
-        except (OSError, RuntimeError, KeyError, TypeError) as error:
+        except (OSError, RuntimeError, SafetensorError, KeyError, TypeError) as error:
             raise InputError(f"the model does not load: {error}", file=folder, action=again) from None
         return model.eval()

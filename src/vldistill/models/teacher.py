@@ -22,6 +22,7 @@ import torch
 from open_clip.model import _build_vision_tower
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -184,7 +185,7 @@ def load_image_tower(folder: str | Path, *, device: str = "cpu", dtype: str = "f
     visual = _build_vision_tower(config["embed_dim"], vision, config["quick_gelu"])
     try:
         visual.load_state_dict(load_file(folder / TOWER_WEIGHTS))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"the image tower does not load: {error}", file=folder / TOWER_WEIGHTS, action="Save the model again"
         ) from None

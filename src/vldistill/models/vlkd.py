@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -228,7 +229,7 @@ class VLKD(nn.Module):
             model = cls(load_language_model(folder / LANGUAGE_MODEL), shape, tower=tower, facts=facts)
             weights = load_file(folder / WEIGHTS)
             missing, unexpected = model.load_state_dict(weights, strict=False)
-        except (KeyError, TypeError, OSError, RuntimeError) as error:
+        except (KeyError, TypeError, OSError, RuntimeError, SafetensorError) as error:
             raise InputError(f"the model does not load: {error}", file=folder, action=again) from error
         if wrong := [name for name in missing if not name.startswith("language_model.")] + unexpected:
             raise InputError("weights do not fit config.json", file=folder / WEIGHTS, field=wrong[0], action=again)

@@ -15,7 +15,18 @@ from pydantic import Field, field_validator, model_validator
 
 from vldistill.params.arms import check_known, check_name, check_run, resolve
 from vldistill.params.base import Section
-from vldistill.params.mad_arms import ACTIVE, ARMS, DEV_TUNED, MATCHED, ON_DEV, PARTS, PER_FRACTION, PER_TASK, untuned
+from vldistill.params.mad_arms import (
+    ACTIVE,
+    ARMS,
+    DEV_TUNED,
+    MATCHED,
+    ON_DEV,
+    ON_VCR,
+    PARTS,
+    PER_FRACTION,
+    PER_TASK,
+    untuned,
+)
 from vldistill.params.mad_grid import OF_TASK, PERCENT, TASKS, Grid, Percent, Task, check_places, keys_as_text
 from vldistill.params.mad_parts import Adaptation, Confidence, Projections, TeacherHead, Teachers, Tuning
 from vldistill.params.mad_settings import SETTINGS, SETTINGS_OF, TUNED, Settings, names, nearest
@@ -62,6 +73,11 @@ class MadOptions(Section):
     )
     projected_input: bool = Field(
         False, description="Show the student the teacher's vectors as two more regions, in prediction too: a control."
+    )
+    task_head: Literal["fresh", "matching"] = Field(
+        "fresh",
+        description="`matching` adds to a fresh head's scores those of matching text and image, from the student's "
+        "pre-training: a control for VCR, which scores choices.",
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target that is spread over all answers.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of the student while it learns the task.")
@@ -140,10 +156,12 @@ class Mad(MadOptions):
         default_factory=lambda: {
             "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
             "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
+            "matching": Grid(arms=[*ON_VCR], tasks=["vcr"], fractions=[10]),
             "dev_tuned": Grid(arms=[arm for arm in DEV_TUNED if arm in SETTINGS], tasks=[*TASKS]),
         },
         description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
-        "controls, `matched` are baselines brought to MAD's accuracy, `dev_tuned` have the settings that dev chooses.",
+        "controls, `matched` are baselines brought to MAD's accuracy, `matching` have heads that start from "
+        "pre-training's matching, `dev_tuned` have the settings that dev chooses.",
     )
     sweep: Sweep = Field(default_factory=Sweep, description="Tuning.")
     seeds: dict[str, int] = Field(default_factory=dict, description="Number of seeds of an arm.")
@@ -184,6 +202,7 @@ class Mad(MadOptions):
             check_known([arm], self.arms)
             if tuned not in (arm, arm + ON_DEV):
                 raise ValueError(f"sweep.on_dev.{arm}: {arm}{ON_DEV} is expected, or {arm} itself, not {tuned}")
+        self._check_choices()
         self._check_settings()
         self._check_effect()
         for arm in self.arms:
@@ -271,6 +290,16 @@ class Mad(MadOptions):
                 raise ValueError(
                     f"settings: {arm} has none: give it some, or leave it out of sweep.on_dev and extra.dev_tuned"
                 )
+
+    def _check_choices(self) -> None:
+        """Refuse a head that starts from matching where no choices are scored."""
+        for name, grid in self.named_grids.items():
+            for arm, task, fraction in product(grid.arms, grid.tasks, grid.fractions):
+                if task != "vcr" and self.options_of(arm, task, fraction).task_head == "matching":
+                    raise ValueError(
+                        f"{name}: {arm} has task_head: matching, which is for choices, and {task} has none: list it "
+                        "under distill.mad.extra, with tasks: [vcr]"
+                    )
 
     def _check_effect(self) -> None:
         """Refuse another rate or weight for all arms that none would have, since each has one of its own."""

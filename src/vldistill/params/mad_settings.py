@@ -103,10 +103,11 @@ SAME_SETTINGS = {
     "mad": [
         *("nkd_alike", "nkd_trainable", "ts", "cw", "mad_af", "random_token", "argmin_token", "constant_weight"),
         *("mad_constant_weight", "shuffled_targets", "undistilled", "mad_gap0", "mad_gap25", "mad_gap50"),
+        "mad_matching",
     ],
     "baseline": [
         *("embeddings_init", "projected_input", "stopped_25", "stopped_50", "smoothed"),
-        *("baseline_gap0", "baseline_gap25", "baseline_gap50"),
+        *("baseline_gap0", "baseline_gap25", "baseline_gap50", "baseline_matching"),
     ],
 }
 SETTINGS_OF = {arm: other for other, arms in SAME_SETTINGS.items() for arm in arms}

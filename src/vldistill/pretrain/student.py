@@ -13,6 +13,7 @@ import torch
 from vldistill.features.store import Store, open_store
 from vldistill.models.regions import Regions, geometry, intersection_over_union, region_boxes, tag_ids
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
+from vldistill.models.student.matching import save_matching
 from vldistill.models.student.single_stream import REGION_TYPE
 from vldistill.models.student.tokens import WordPieceTokenizer, learn_vocabulary
 from vldistill.params import student as options
@@ -122,6 +123,7 @@ def ground(
     # what it was kept from is told, so that others can find the phrases that it knows
     student.facts.update(source="train", seen=[], withheld=sorted(withheld), new_tokens=unmet(corpus, tokenizer))
     student.save(folder)
+    save_matching(module.match, folder)
     return {"train_loss": metrics["loss"], "phrases": len(fit), **dev_figures(module, corpus, dev)}
 
 

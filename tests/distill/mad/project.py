@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import yaml
 from open_clip.model import CLIP
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.distill.project import CLIP_CONFIG, PREPROCESS, make_bart
@@ -19,9 +20,11 @@ from vldistill.cells import MadCell
 from vldistill.features.sentences import texts_of
 from vldistill.models.mad import MadModel
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
+from vldistill.models.student.matching import save_matching
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import save_teacher
 from vldistill.params import Params, load
+from vldistill.params.mad_arms import ARMS, ON_VCR
 from vldistill.params.mad_grid import TASKS
 from vldistill.split import mad_splits
 
@@ -63,13 +66,24 @@ def make_project(root: Path) -> Path:
         download.run(params, root, dataset)
     artifact.publish(layout.pretrain(root, "clip"), _clip)
     artifact.publish(layout.pretrain(root, "bart"), lambda folder: make_bart().save(folder))
-    artifact.publish(layout.pretrain(root, "student"), lambda folder: make_student(root).save(folder))
+    artifact.publish(layout.pretrain(root, "student"), lambda folder: _student(root, folder))
     for dataset in ("flickr30k", "vcr", "coco", "vg", layout.TEXTS):
         features.run(params, root, "clip", dataset)
     features.run(params, root, "bart", layout.TEXTS)
     for task in TASKS:
         mad_splits(params, root, task)
     return root
+
+
+def _student(root: Path, folder: Path) -> None:
+    student = make_student(root)
+    student.save(folder)
+    save_matching(nn.Linear(student.width, 1), folder)
+
+
+def arms_on(task: str) -> list[str]:
+    """All arms that run on a task with the one student of this project."""
+    return [arm for arm in ARMS if "gap" not in arm and (task == "vcr" or arm not in ON_VCR)]
 
 
 def make_student(root: Path, **facts: Any) -> SingleStream:

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.contents import contents, differences
-from tests.distill.mad.project import TRAINING, cell, inference_cost, write_params
+from tests.distill.mad.project import TRAINING, arms_on, cell, inference_cost, write_params
 from vldistill import artifact, layout
 from vldistill.cells import mad_cells
 from vldistill.cli.distill import command
@@ -29,7 +29,7 @@ from vldistill.errors import InputError
 from vldistill.models.mad import MadModel
 from vldistill.params import Params, parse
 from vldistill.params.mad import MadOptions
-from vldistill.params.mad_arms import ARMS
+from vldistill.params.mad_arms import ON_VCR
 from vldistill.params.mad_grid import TASKS
 from vldistill.training import Stopped
 
@@ -40,7 +40,7 @@ PROJECT = Path(__file__).parents[3]
 @pytest.mark.parametrize("task", TASKS)
 def test_every_arm_trains_on_every_task(rendered: Path, task: Any) -> None:
     params = write_params(rendered)
-    for arm in (arm for arm in ARMS if "gap" not in arm):
+    for arm in arms_on(task):
         run = run_mad_cell(params, rendered, cell(arm, task))
         assert run.result is not None
         options = params.distill.mad.options_of(arm, task, 50)
@@ -57,9 +57,11 @@ def test_in_prediction_parameters_and_flops_are_the_baselines(rendered: Path, ta
     params = write_params(rendered)
     seen = prepare(params, rendered, cell("projected_input", task)).task
     batch, costs = seen.collate(np.arange(3), np.random.default_rng(0)), {}
-    for arm in (arm for arm in ARMS if "gap" not in arm):
+    for arm in arms_on(task):
         run = run_mad_cell(params, rendered, cell(arm, task))
         costs[arm] = inference_cost(MadModel.load(run.path / "model"), batch)
+    started = {costs.pop(arm) for arm in ON_VCR if arm in costs}
+    assert len(started) == (task == "vcr"), "one layer more, in both arms"
     # by design, this one alone reads more: the teacher's vectors
     more = costs.pop("projected_input")
     assert set(costs.values()) == {costs["baseline"]} and min(costs["baseline"]) > 0

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.distill.mad.project import TRAINING, cell, make_student, write_params
+from tests.distill.mad.project import TRAINING, arms_on, cell, make_student, write_params
 from tests.distill.mad.spoil import republish, spoil
 from vldistill import artifact, features, layout
 from vldistill.cells import MadCell
@@ -28,13 +28,12 @@ from vldistill.evaluate.mad.data import BLIND, TEACHER
 from vldistill.evaluate.mad.predict import Predictor, rows_of
 from vldistill.evaluate.mad.references import WITHOUT_IMAGE, reference_rows
 from vldistill.files import read_json
+from vldistill.models.mad import MadModel
+from vldistill.models.student.matching import load_matching
 from vldistill.params import Params
-from vldistill.params.mad_arms import ARMS
 from vldistill.params.mad_grid import TASKS
 from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
 from vldistill.training import Run, train
-
-OWN = [arm for arm in ARMS if "gap" not in arm]
 
 
 def prepared(root: Path, arm: str, task: Any = "snli_ve", **mad: Any) -> Prepared:
@@ -50,7 +49,7 @@ def batch_of(made: Prepared, step: int = 0) -> dict[str, Any]:
 def test_arms_begin_with_the_same_weights_and_see_the_same_items(rendered: Path, task: str) -> None:
     base = prepared(rendered, "baseline", task)
     own = base.model.state_dict()
-    for arm in OWN:
+    for arm in arms_on(task):
         made = prepared(rendered, arm, task)
         other = made.model.state_dict()
         changed = {name for name in own if not torch.equal(own[name], other[name])}
@@ -59,6 +58,21 @@ def test_arms_begin_with_the_same_weights_and_see_the_same_items(rendered: Path,
         for step in range(4):
             one, two = batch_of(base, step), batch_of(made, step)
             assert all(torch.equal(one[name], two[name]) for name in one), (arm, step)
+
+
+def test_a_head_that_starts_from_matching_adds_its_logits_to_a_fresh_one(rendered: Path, tmp_path: Path) -> None:
+    base, started = (prepared(rendered, arm, "vcr") for arm in ("baseline", "baseline_matching"))
+    batch = batch_of(base)
+    fresh, states = base.model(batch)
+    layer = load_matching(started.sources.paths["student"], base.model.student.width)
+    with torch.no_grad():
+        scores, _ = started.model(batch)
+        assert torch.equal(scores, fresh + layer(base.model.student.pooled(states.cls)))
+    started.task.loss(batch)["task"].backward()
+    assert started.model.matching is not None and started.model.matching.weight.grad is not None, "it learns on"
+    started.model.save(tmp_path)
+    loaded, _ = MadModel.load(tmp_path)(batch)
+    assert torch.equal(loaded, scores)
 
 
 def test_arms_share_projections_and_targets_but_for_their_switch(rendered: Path) -> None:

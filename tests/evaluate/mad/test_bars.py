@@ -91,6 +91,7 @@ def test_no_gain_is_shown_by_a_narrow_interval_only(low, high, met):
     [
         ({"shuffled_targets": {"test": 0.6}}, ("not shown to be worse", "better than none")),
         ({"embeddings_init": {"test": 0.6}}, ("teacher's word vectors",)),
+        ({"baseline_matching": {"test": 0.6}}, ("head from pre-training's matching",)),
         ({"projected_input": {"test": 0.65}}, ("projected teacher features",)),
         ({"baseline_gap0": {"test": 0.4}, "mad_gap0": {"test": 0.6}}, ("nothing to teach",)),
         ({"blind": {"test": 0.6}}, ("sees no image",)),

@@ -69,6 +69,12 @@ def test_saved_and_loaded_alike(mini: SingleStream, tmp_path: Path) -> None:
 
 def test_broken_folders_are_named(mini: SingleStream, tmp_path: Path) -> None:
     mini.save(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    with pytest.raises(InputError, match="the student does not load"):
+        SingleStream.load(tmp_path)
+    weights.write_bytes(whole)
     config = read_json(tmp_path / "config.json")
     write_json(tmp_path / "config.json", {**config, "kind": "vilt"})
     with pytest.raises(InputError, match=r"field kind: a student of kind 'vilt'"):

@@ -25,6 +25,7 @@ from vldistill.errors import InputError
 from vldistill.features.store import Store
 from vldistill.models.mad import MadModel, TeacherInput
 from vldistill.models.student import Student, load_student, refuse_seen
+from vldistill.models.student.matching import load_matching
 from vldistill.params import Params
 from vldistill.params.mad import MadOptions
 from vldistill.records import read_phrases
@@ -76,9 +77,11 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
     subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as, unreadable)
     seen = make_inputs(subset.train, student, sources.pictures)
     words = _embed_words(params, student, subset.train, maps, sources, options)
+    started = options.task_head == "matching"
+    matching = load_matching(sources.paths["student"], student.width) if started else None
     # all that is drawn from here on, is drawn alike in all arms: first the head
     seed_everything(cell.seed)
-    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options, student))
+    model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options, student), matching)
     teaching = teach(subset.train, seen, sources, maps, options, model, cell.seed, constant)
     record = {
         "items": len(subset.train),

@@ -12,6 +12,7 @@ CEILING = 92.0
 """Percent; above it, a baseline with all training data leaves too little room for arms to differ in."""
 EXPLAINED = {
     "embeddings_init": "starting from the teacher's word vectors",
+    "baseline_matching": "starting the head from pre-training's matching, without a teacher,",
     "projected_input": "giving the projected teacher features as input",
 }
 """Controls that may explain the gain without distillation -> what they do."""

@@ -62,11 +62,14 @@ EFFECTS = (
     (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
     (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
     (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
+    (METHOD_ARM, "baseline_matching", "distilling instead of starting the head from pre-training's matching"),
+    ("mad_matching", "baseline_matching", "distilling, where heads start from pre-training's matching"),
     (NAIVE_ALIKE, "nkd_trainable", "projections fitted before instead of trained along"),
 )
 """Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with
 the constant weight 1 is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against
-MAD. Only `embeddings_init` and `projected_input` are other ways to use the teacher, with the baseline's settings."""
+MAD. `embeddings_init` and `projected_input` are other ways to use the teacher,
+and `baseline_matching` uses none: these have the baseline's settings."""
 
 Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -180,7 +181,7 @@ class Student(nn.Module, ABC):
         try:
             student = cls.from_config(config["config"], WordPieceTokenizer.load(folder), config["facts"])
             student.load_state_dict(load_file(folder / WEIGHTS))
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, SafetensorError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"the student does not load: {error}", file=folder, action=again) from None

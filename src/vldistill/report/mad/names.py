@@ -45,6 +45,8 @@ ARMS = {
     "stopped_25": "baseline, 25 % of the steps",
     "stopped_50": "baseline, 50 % of the steps",
     "smoothed": "baseline, smoothed labels",
+    "baseline_matching": "baseline, head starts from matching",
+    "mad_matching": "MAD, head starts from matching",
     "majority": "majority answer",
     "blind": "classifier without the image",
     "teacher": "teacher\u2019s head alone",
