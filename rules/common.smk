@@ -125,6 +125,13 @@ def pretraining_data(wildcards):
     return expand("results/download/{dataset}/manifest.json", dataset=used)
 
 
+def start_of(wildcards):
+    """Manifest of the student that one of a chosen gap goes on from."""
+    return expand(
+        "results/pretrain/student/manifest.json" if wildcards.model != "student" else []
+    )
+
+
 def task_data(wildcards):
     """Manifests of the data sets that hold the records and images of one of MAD's tasks."""
     return expand(

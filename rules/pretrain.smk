@@ -37,6 +37,7 @@ rule pretrain_model:
 
 rule pretrain_student:
     input:
+        start=start_of,
         features="results/features/clip/vg/manifest.json",
         data=expand("results/download/{dataset}/manifest.json", dataset=TEXT_SETS),
         code=sources("pretrain_student"),

@@ -82,6 +82,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "pretrain/student.py",
         "pretrain/student_negatives.py",
         "pretrain/student_recipe.py",
+        "pretrain/student_start.py",
         "pretrain/student_task.py",
         "pretrain/student_words.py",
         "training",

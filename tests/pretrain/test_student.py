@@ -36,6 +36,7 @@ from vldistill.pretrain.student import (
     stored_regions,
 )
 from vldistill.pretrain.student_negatives import Negatives
+from vldistill.pretrain.student_start import carry_over
 from vldistill.pretrain.student_task import NO_TARGET, Corpus, Grounding, GroundingTask, dev_figures, matching_loss
 from vldistill.records import PhraseRecord, RegionsRecord, read_regions, write_records, write_regions
 from vldistill.training import Run
@@ -247,6 +248,35 @@ def test_a_missing_or_broken_layer_for_matching_is_told(tmp_path: Path, spoil: s
     file.unlink() if spoil == "remove" else file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(InputError, match=rf"matching\.safetensors.*{words}"):
         load_matching(tmp_path, 8)
+
+
+def test_a_student_of_a_chosen_gap_starts_from_the_usual_one(tmp_path: Path) -> None:
+    phrases, regions = scenes(40)
+    few = Phrases([text.replace("red", "azure") for text in phrases.texts], phrases.pairs, phrases.said)
+    run = Run(tmp_path / "run", "student", 0, COMPUTE)
+    ground(settings(), phrases, regions, tmp_path / "usual", run, words=["azure", "teal"])
+    start = SingleStream.load(tmp_path / "usual")
+    tokenizer = learn_vocabulary(few.texts, ["teal"], 1000, [object_tag(0), object_tag(1)])
+    student = SingleStream(shape_of(settings().model, len(tokenizer), 8), tokenizer)
+    fresh = student.word_embeddings.clone()
+    carry_over(start, student)
+    own, theirs = student.word_embeddings, start.word_embeddings
+    for word in ("[PAD]", "[0]", "circle", "blue"):
+        assert torch.equal(own[tokenizer.word_id(word)], theirs[start.tokenizer.word_id(word)]), word
+    for word in ("azure", "teal"):  # the usual one has not met them
+        assert torch.equal(own[tokenizer.word_id(word)], fresh[tokenizer.word_id(word)]), word
+    others = {name: value for name, value in start.state_dict().items() if "word_embeddings" not in name}
+    assert all(torch.equal(student.state_dict()[name], value) for name, value in others.items())
+
+    # with next to no learning it is as good as the usual one, which a fresh student is not
+    slow = settings(training={"learning_rate": 1e-12, "weight_decay": 0.0})
+    run = Run(tmp_path / "again", "student", 0, COMPUTE)
+    ground(slow, phrases, regions, tmp_path / "gap", run, words=["azure", "teal"], start=tmp_path / "usual")
+    # fresh words have not been through the other's weight decay
+    after = SingleStream.load(tmp_path / "gap").state_dict()
+    torch.testing.assert_close(after, start.state_dict(), rtol=0, atol=1e-4)
+    first, second = (load_matching(tmp_path / name, 32).weight for name in ("usual", "gap"))
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
 
 
 def picture(rng: random.Random) -> bytes:

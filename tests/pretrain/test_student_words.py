@@ -13,7 +13,7 @@ from vldistill import artifact, layout, pretrain
 from vldistill.cli.pretrain import command
 from vldistill.distill.mad.items import student_text
 from vldistill.errors import InputError
-from vldistill.params import Params
+from vldistill.params import Params, parse
 from vldistill.pretrain import STUDENTS
 from vldistill.pretrain.student_recipe import recipe_of
 from vldistill.pretrain.student_words import TASK_SETS, task_words, withheld_words
@@ -124,9 +124,14 @@ def test_recipes_differ_in_what_is_withheld_and_absent_tasks_are_left_out(tmp_pa
         "student_gap0": 0,
         "student_gap50": 50,
     }
+    usual = layout.pretrain(tmp_path, "student")
     read = {"features": layout.features(tmp_path, "clip", "vg")}
     read |= {name: layout.download(tmp_path, name) for name in ("vg", "vcr")}
-    assert all(recipe.inputs == read for recipe in recipes.values())
+    assert recipes["student"].inputs == read
+    # those of a chosen gap go on from the usual one
+    assert recipes["student_gap0"].inputs == recipes["student_gap50"].inputs == {**read, "start": usual}
+    steps = {name: recipe.options["training"]["steps"] for name, recipe in recipes.items()}
+    assert steps == {"student": 4000, "student_gap0": 1200, "student_gap50": 1200}
 
 
 def test_another_gap_is_made_besides_the_students_that_are_there(tmp_path: Path) -> None:
@@ -158,3 +163,10 @@ def test_a_published_student_has_no_chosen_gap(tmp_path: Path) -> None:
     assert "cannot be kept from" in str(artifact.absence(folder))
     with pytest.raises(InputError, match="ViLT does not load"):
         pretrain.run(params, tmp_path, "student")
+
+
+def test_a_warm_up_longer_than_the_steps_of_a_gap_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"gap_steps \(100\) is shorter than training\.warmup \(150\)"
+    ):
+        parse({"pretrain": {"student": {"gap_steps": 100}}})

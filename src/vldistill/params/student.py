@@ -79,6 +79,9 @@ class Student(Section):
         description="Students besides `student`, by the percentage of the synonyms that they are kept from: "
         "`student_gap0`, `student_gap25`, `student_gap50`. Arms of MAD learn with them; no published one is made so.",
     )
+    gap_steps: int = Field(
+        1200, ge=1, description="Steps of each of them, on the schedule of `training`: they go on from `student`."
+    )
     seed: int = Field(0, ge=0, description="Seed of weights, order of phrases, masks and negatives.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
     matched: float = Field(
@@ -101,7 +104,14 @@ class Student(Section):
     )
 
     @model_validator(mode="after")
-    def _file(self) -> Student:
+    def _fits(self) -> Student:
         if self.source == "uniter" and not (self.sha256 and self.published_vocabulary):
             raise ValueError("uniter: sha256 and published_vocabulary are needed, the weights are checked before use")
+        if self.gaps and self.training.warmup > self.gap_steps:
+            raise ValueError(f"gap_steps ({self.gap_steps}) is shorter than training.warmup ({self.training.warmup})")
         return self
+
+    @property
+    def gap_training(self) -> Training:
+        """`training` of the students of chosen gaps."""
+        return self.training.model_copy(update={"steps": self.gap_steps})

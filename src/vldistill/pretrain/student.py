@@ -13,11 +13,12 @@ import torch
 from vldistill.features.store import Store, open_store
 from vldistill.models.regions import Regions, geometry, intersection_over_union, region_boxes, tag_ids
 from vldistill.models.student import SingleStream, SingleStreamConfig, object_tag
-from vldistill.models.student.matching import save_matching
+from vldistill.models.student.matching import load_matching, save_matching
 from vldistill.models.student.single_stream import REGION_TYPE
 from vldistill.models.student.tokens import WordPieceTokenizer, learn_vocabulary
 from vldistill.params import student as options
 from vldistill.pretrain.student_negatives import Negatives
+from vldistill.pretrain.student_start import carry_over
 from vldistill.pretrain.student_task import Corpus, Grounding, GroundingTask, dev_figures
 from vldistill.records import PhraseRecord, RegionsRecord, read_phrases, read_regions
 from vldistill.training import Run, seed_everything, train
@@ -50,6 +51,7 @@ def make(
     *,
     words: Collection[str] = (),
     withheld: Collection[str] = (),
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train the stand-in on the phrases of ``data`` and save it.
 
@@ -61,13 +63,14 @@ def make(
         run: where and how to train.
         words: words of the tasks: each becomes a token, whether or not a phrase has it.
         withheld: phrases with one of these words are left out, so that the student does not know them.
+        start: the student whose weights it starts from; without one from fresh weights.
 
     Returns:
         Dev figures on the phrases of held-out images, and how many phrases were left out since their image could not
         be read.
 
     Raises:
-        InputError: the features are not of these images, or of other kinds.
+        InputError: the features are not of these images, or of other kinds; ``start`` does not load.
     """
     store = open_store(features)
     records, boxes = read_phrases(data), read_regions(data)
@@ -75,7 +78,7 @@ def make(
     kept = [record for record in records if record.image not in store.invalid]
     regions = stored_regions(store, seen)
     phrases = collect(kept, seen, regions.mask.shape[1], set(withheld))
-    figures = ground(settings, phrases, regions, folder, run, words=words, withheld=withheld)
+    figures = ground(settings, phrases, regions, folder, run, words=words, withheld=withheld, start=start)
     return {**figures, "left_out": len(records) - len(kept)}
 
 
@@ -100,6 +103,7 @@ def ground(
     *,
     words: Collection[str],
     withheld: Collection[str] = (),
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """`make`, from phrases and regions that are at hand; the tag of object i names box i."""
     most = regions.mask.shape[1]
@@ -108,7 +112,10 @@ def ground(
     ids = {name: tokenizer.word_id(name) for name in names}
     seed_everything(settings.seed)
     student = SingleStream(shape_of(settings.model, len(tokenizer), regions.features.shape[-1]), tokenizer)
-    standardise(student, regions)
+    if start is None:
+        standardise(student, regions)
+    else:
+        carry_over(SingleStream.load(start), student)
     corpus = Corpus(
         tokens=student.tokenize([[text] for text in phrases.texts]),
         regions=regions,
@@ -117,6 +124,8 @@ def ground(
     )
     fit, dev = cut(phrases, settings.held_out)
     module = Grounding(student, corpus.tokens.ids.unique())
+    if start is not None:
+        module.match = load_matching(start, student.width)
     metrics = train(GroundingTask(module, corpus, fit, settings), settings.training, run)
     module.cpu().eval()
     start_types(student)

@@ -21,6 +21,7 @@ from vldistill.training import Run
 
 PHRASES = "vg"
 TEACHER = "clip"
+USUAL = "student"
 NO_GAP = "a published student has learnt what it has learnt: it cannot be kept from chosen synonyms"
 UNASKED = "pretrain.student.gaps does not ask for a student that is kept from {} % of the synonyms"
 
@@ -29,20 +30,25 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
     """How the student ``name`` is made; of a chosen gap there is one where it is asked for, but no published one."""
     settings, percent = params.pretrain.student, STUDENTS[name]
     if settings.source != "train":
-        return _published(settings) if name == "student" else absent(NO_GAP)
-    if name != "student" and percent not in settings.gaps:
+        return _published(settings) if name == USUAL else absent(NO_GAP)
+    if name != USUAL and percent not in settings.gaps:
         return absent(UNASKED.format(percent))
     phrases, features = layout.download(root, PHRASES), layout.features(root, TEACHER, PHRASES)
     tasks = {each: folder for each in TASK_SETS if not absence(folder := layout.download(root, each))}
 
+    # a chosen gap differs from the usual student in the words it has met, not in what it learnt before
+    start = None if name == USUAL else layout.pretrain(root, USUAL)
+    own = settings if start is None else settings.model_copy(update={"training": settings.gap_training})
+
     def run(folder: Path, state: Run) -> dict[str, Any]:
         withheld = withheld_words(phrases, percent)
-        return make(settings, phrases, features, folder, state, words=task_words(tasks), withheld=withheld)
+        return make(own, phrases, features, folder, state, words=task_words(tasks), withheld=withheld, start=start)
 
     # the features' fingerprint stands for the regions; another gap changes no other student
-    unread = {"published", "sha256", "published_vocabulary", "published_seen", "regions", "gaps"}
-    read = settings.model_dump(mode="json", exclude=unread)
-    return Recipe({**read, "withheld": percent}, {PHRASES: phrases, "features": features, **tasks}, run)
+    unread = {"published", "sha256", "published_vocabulary", "published_seen", "regions", "gaps", "gap_steps"}
+    read = own.model_dump(mode="json", exclude=unread)
+    made_from = {PHRASES: phrases, "features": features, **tasks, **({"start": start} if start else {})}
+    return Recipe({**read, "withheld": percent}, made_from, run)
 
 
 def _published(settings: options.Student) -> Recipe:
