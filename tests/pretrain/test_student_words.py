@@ -131,7 +131,7 @@ def test_recipes_differ_in_what_is_withheld_and_absent_tasks_are_left_out(tmp_pa
     # those of a chosen gap go on from the usual one
     assert recipes["student_gap0"].inputs == recipes["student_gap50"].inputs == {**read, "start": usual}
     steps = {name: recipe.options["training"]["steps"] for name, recipe in recipes.items()}
-    assert steps == {"student": 4000, "student_gap0": 1200, "student_gap50": 1200}
+    assert steps == {"student": 4000, "student_gap0": 2000, "student_gap50": 2000}
 
 
 def test_another_gap_is_made_besides_the_students_that_are_there(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Student(Section):
         "`student_gap0`, `student_gap25`, `student_gap50`. Arms of MAD learn with them; no published one is made so.",
     )
     gap_steps: int = Field(
-        1200, ge=1, description="Steps of each of them, on the schedule of `training`: they go on from `student`."
+        2000, ge=1, description="Steps of each of them, on the schedule of `training`: they go on from `student`."
     )
     seed: int = Field(0, ge=0, description="Seed of weights, order of phrases, masks and negatives.")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="Share of the images kept from training, for dev figures.")
