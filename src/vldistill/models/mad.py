@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_json
-from vldistill.models.student import Batch, Student, StudentStates, load_student
+from vldistill.models.student import Batch, Student, load_student
 from vldistill.models.student.heads import Head
 
 FORMAT = 1
@@ -82,10 +82,10 @@ class MadModel(nn.Module):
         """Whether a batch must hold `teacher_text` and `teacher_image`, each [B, d] of unit length."""
         return hasattr(self, "input_text")
 
-    def forward(self, batch: Batch) -> tuple[Tensor, StudentStates]:
-        """Logits [B, answers] (VCR: [B, 1]) and the states they come from."""
-        states = self.student(self._with_teacher(batch) if self.sees_teacher else batch)
-        pooled = self.student.pooled(states.cls)
+    def forward(self, batch: Batch, picks: Mapping[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits [B, answers] (VCR: [B, 1]), and the states at ``cls`` and the picks (`Student.states_at`)."""
+        states = self.student.states_at(self._with_teacher(batch) if self.sees_teacher else batch, picks or {})
+        pooled = self.student.pooled(states["cls"])
         scores = self.head(pooled)
         return (scores if self.matching is None else scores + self.matching(pooled)), states
 

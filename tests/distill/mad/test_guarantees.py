@@ -67,7 +67,7 @@ def test_a_head_that_starts_from_matching_adds_its_logits_to_a_fresh_one(rendere
     layer = load_matching(started.sources.paths["student"], base.model.student.width)
     with torch.no_grad():
         scores, _ = started.model(batch)
-        assert torch.equal(scores, fresh + layer(base.model.student.pooled(states.cls)))
+        assert torch.equal(scores, fresh + layer(base.model.student.pooled(states["cls"])))
     started.task.loss(batch)["task"].backward()
     assert started.model.matching is not None and started.model.matching.weight.grad is not None, "it learns on"
     started.model.save(tmp_path)

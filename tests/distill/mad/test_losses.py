@@ -14,11 +14,9 @@ from vldistill.distill.mad.losses import (
     distillation,
     normalised,
     projected,
-    state_at,
     target_probability,
     task_loss,
 )
-from vldistill.models.student import StudentStates
 from vldistill.params.mad_parts import Confidence
 
 ONE, OTHER = torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[0.0, 5.0], [0.0, 1.0]])
@@ -51,22 +49,6 @@ def test_distillation_is_a_weighted_mean_over_instances_and_places() -> None:
     assert each.item() == pytest.approx(0.5 * one.item())
     whole = distillation({"token": several}, maps, {"token": ONE}, weight, "cos")
     assert whole.item() == pytest.approx(each.item())
-
-
-def test_states_are_taken_where_they_are_picked() -> None:
-    text, regions = torch.arange(12.0).view(2, 3, 2), torch.arange(8.0).view(2, 2, 2)
-    states = StudentStates(
-        torch.zeros(2, 2), text, torch.ones(2, 3).bool(), regions, torch.ones(2, 2, dtype=torch.bool)
-    )
-    picks = {"token": torch.tensor([[2, 0], [0, 0]]), "region": torch.tensor([1, 0]), "targets": torch.tensor([1, 1])}
-    assert state_at(states, "token", picks).tolist() == [[[4, 5], [0, 1]], [[6, 7], [6, 7]]]
-    assert state_at(states, "region", picks).tolist() == [[2, 3], [4, 5]]
-    assert state_at(states, "region", {"region": torch.tensor([[0.25, 0.75], [1, 0]])}).tolist() == [[1.5, 2.5], [4, 5]]
-    assert state_at(states, "cls", {}).tolist() == [[0, 0], [0, 0]]
-    # where nothing was picked, nothing else in the batch stands in for it
-    for place in ("token", "region", "targets"):
-        with pytest.raises(KeyError):
-            state_at(states, place, {"targets": torch.tensor([1, 1])})
 
 
 def test_task_losses() -> None:

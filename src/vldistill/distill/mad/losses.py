@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vldistill.models.student import StudentStates
 from vldistill.models.student.heads import soft_target_loss
 from vldistill.params.mad_parts import Confidence
 
@@ -53,27 +52,6 @@ def distance(one: Tensor, other: Tensor, kind: str) -> Tensor:
         return 1 - (one * other).sum(dim=-1)
     difference = one - other
     return difference.abs().sum(dim=-1) if kind == "l1" else difference.square().sum(dim=-1)
-
-
-def state_at(states: StudentStates, place: str, picks: Mapping[str, Tensor]) -> Tensor:
-    """The states that are drawn to a teacher: ``cls`` h_0 [B, D], ``token`` h_k [B, m, D] or ``region`` r_j [B, D].
-
-    Args:
-        states: of B texts.
-        place: one of these.
-        picks: place -> k [B, m] or j [B]; ``cls`` needs none. A region that is no state of its own is the mean of
-            some: then the share [B, K + 1] of each.
-
-    Raises:
-        KeyError: nothing was picked at ``place``.
-    """
-    if place == "cls":
-        return states.cls
-    of, picked = {"token": states.text, "region": states.regions}[place], picks[place]
-    if picked.is_floating_point():
-        return torch.einsum("bk,bkd->bd", picked.to(of.dtype), of)
-    rows = torch.arange(len(picked), device=of.device)
-    return of[rows.view(-1, *[1] * (picked.dim() - 1)), picked]
 
 
 def projected(state: Tensor, matrix: Tensor) -> Tensor:

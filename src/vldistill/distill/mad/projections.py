@@ -24,7 +24,6 @@ from torch.nn import functional
 from vldistill.distill.mad.inputs import Inputs, Pictures, make_inputs
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import whole
-from vldistill.distill.mad.losses import state_at
 from vldistill.distill.mad.targets import (
     CLIP_IMAGE,
     Picks,
@@ -38,7 +37,7 @@ from vldistill.distill.mad.visual_inputs import StoredRegions
 from vldistill.errors import InputError
 from vldistill.features.sentences import bare, untagged
 from vldistill.features.store import Store
-from vldistill.models.student import Student, StudentStates
+from vldistill.models.student import Student
 from vldistill.params.mad import MadOptions
 from vldistill.params.mad_parts import Projections as Options
 from vldistill.records import PhraseRecord, RegionsRecord
@@ -187,10 +186,10 @@ def _states(student: Student, items: Items, inputs: Inputs, picked: Picks) -> di
     device = next(student.parameters()).device
     for rows in torch.arange(len(items)).split(AT_ONCE):
         batch = inputs.batch(rows)
-        states = StudentStates(*(of.cpu() for of in student({name: of.to(device) for name, of in batch.items()})))
         picks = {"token": picked.token[rows], "region": inputs.align(batch, rows, picked.region[rows])}
-        for place, of_place in parts.items():
-            of_place.append(state_at(states, place, picks))
+        batch, picks = ({name: of.to(device) for name, of in entries.items()} for entries in (batch, picks))
+        for place, states in student.states_at(batch, picks).items():
+            parts[place].append(states.cpu())
     return {place: torch.cat(found).flatten(0, -2) for place, found in parts.items()}
 
 

@@ -15,7 +15,6 @@ from vldistill.distill.mad.losses import (
     confidence_weight,
     distillation,
     normalised,
-    state_at,
     target_probability,
     task_loss,
 )
@@ -31,6 +30,9 @@ from vldistill.training.new_words import NewWords
 
 WEIGHT = "weight_"
 """Prefix of the logged means of the weights w_m; they are terms of weight 0."""
+
+PICKED = ("token", "region")
+"""Entries of a batch that say at which places beside [CLS] the student's states are read."""
 
 
 class ModelWithProjections(nn.Module):
@@ -129,7 +131,7 @@ class MadTask:
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Terms ``task`` and one for each teacher, and the mean weight w_m of each."""
-        logits, states = self._model(batch)
+        logits, states = self._model(batch, {place: batch[place] for place in PICKED if place in batch})
         scores = logits.view(len(batch["targets"]), -1)
         terms = {"task": task_loss(scores, batch["targets"], smoothing=self._options.label_smoothing)}
         if not self._teaching.teachers:
@@ -139,7 +141,7 @@ class MadTask:
         for teacher in self._teaching.teachers:
             maps = self._maps_of(teacher)
             terms[teacher] = distillation(
-                {place: state_at(states, place, batch) for place in maps},
+                {place: states[place] for place in maps},
                 {place: self.module.matrix(name) for place, name in maps.items()},
                 {place: batch[name] for place, name in maps.items()},
                 weights[teacher],

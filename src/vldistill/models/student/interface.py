@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
+import torch
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -121,6 +122,19 @@ class Student(nn.Module, ABC):
     def forward(self, batch: Batch) -> StudentStates:
         """States of a batch."""
 
+    def states_at(self, batch: Batch, picks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Last-layer states at chosen places: ``cls`` h_0 [B, D] in any case, and those that are picked.
+
+        Most of what is trained or predicted reads a few states of a sequence: a student may leave out the others.
+
+        Args:
+            batch: B sequences.
+            picks: ``token`` -> k [B, m] for h_k [B, m, D], counted from 0 behind [CLS]; ``region`` -> j [B] for
+                r_j [B, D]. A region that is no state of its own is the mean of some: then the share [B, K + 1] of each.
+        """
+        states = self(batch)
+        return {"cls": states.cls, **{place: _picked(states, place, picks[place]) for place in picks}}
+
     @abstractmethod
     def pooled(self, cls: Tensor) -> Tensor:
         """What task heads stand on: [B, D] of h_0 [B, D]."""
@@ -186,6 +200,14 @@ class Student(nn.Module, ABC):
                 raise
             raise InputError(f"the student does not load: {error}", file=folder, action=again) from None
         return student.eval()
+
+
+def _picked(states: StudentStates, place: str, picked: Tensor) -> Tensor:
+    of = {"token": states.text, "region": states.regions}[place]
+    if picked.is_floating_point():
+        return torch.einsum("bk,bkd->bd", picked.to(of.dtype), of)
+    rows = torch.arange(len(picked), device=of.device)
+    return of[rows.view(-1, *[1] * (picked.dim() - 1)), picked]
 
 
 def refuse_seen(facts: Mapping[str, Any], task: str, percent: int, *, source: str | Path | None = None) -> None:

@@ -112,16 +112,31 @@ class SingleStream(Student):
     def forward(self, batch: Batch) -> StudentStates:
         """States of a batch; padding takes part in nothing."""
         text_mask, region_mask = batch["text_mask"], batch["region_mask"]
-        types = self.embeddings.token_type_embeddings.weight
-        text = self.embeddings(batch["ids"], batch["types"])
-        regions = self.img_embeddings(batch, types[REGION_TYPE], self.embeddings.word_embeddings)
-        states = self.encoder(torch.cat([text, regions], dim=1), torch.cat([text_mask, region_mask], dim=1))
-        length = text.shape[1]
+        states = self._encoded(batch)
+        length = text_mask.shape[1]
         return StudentStates(states[:, 0], states[:, 1:length], text_mask[:, 1:], states[:, length:], region_mask)
+
+    def states_at(self, batch: Batch, picks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As `Student.states_at`; the last layer is computed at these places alone."""
+        rows, length = batch["ids"].shape
+        first = {"token": 1, "region": length}
+        at = {"cls": batch["ids"].new_zeros(rows), **{place: first[place] + picks[place] for place in picks}}
+        flat = [places.view(rows, -1) for places in at.values()]
+        parts = self._encoded(batch, torch.cat(flat, dim=1)).split([places.shape[1] for places in flat], dim=1)
+        return {place: part.reshape(*at[place].shape, -1) for place, part in zip(at, parts, strict=True)}
 
     def pooled(self, cls: Tensor) -> Tensor:
         """BERT's pooler: tanh(W h_0 + b)."""
         return torch.tanh(self.pooler["dense"](cls))
+
+    def _encoded(self, batch: Batch, at: Tensor | None = None) -> Tensor:
+        """Last-layer states [B, L + 1 + K + 1, D] of text and regions, or [B, P, D] at the places ``at`` [B, P]."""
+        types = self.embeddings.token_type_embeddings.weight
+        text = self.embeddings(batch["ids"], batch["types"])
+        regions = self.img_embeddings(batch, types[REGION_TYPE], self.embeddings.word_embeddings)
+        mask = torch.cat([batch["text_mask"], batch["region_mask"]], dim=1)
+        states: Tensor = self.encoder(torch.cat([text, regions], dim=1), mask, at)
+        return states
 
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, (nn.Linear, nn.Embedding)):
@@ -176,12 +191,13 @@ class _Encoder(nn.Module):
             self.LayerNorm = nn.LayerNorm(config.width, eps=EPSILON)
         self.pre_norm = config.pre_norm
 
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, states: Tensor, mask: Tensor, at: Tensor | None) -> Tensor:
         # an additive mask is what the fused kernel of a CPU takes without making one in every layer
         bias = torch.zeros(mask.shape, dtype=states.dtype, device=states.device).masked_fill_(~mask, float("-inf"))
         bias = bias[:, None, None, :]
-        for layer in self.layer:
+        for layer in self.layer[:-1]:
             states = layer(states, bias)
+        states = self.layer[-1](states, bias, at)
         return self.LayerNorm(states) if self.pre_norm else states
 
 
@@ -193,13 +209,15 @@ class _Layer(nn.Module):
         self.output = _Output(config.feedforward, config.width)
         self.dropout, self.pre_norm = config.dropout, config.pre_norm
 
-    def forward(self, states: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, states: Tensor, bias: Tensor, at: Tensor | None = None) -> Tensor:
         attention, output = self.attention, self.output
+        own = states if at is None else _taken(states, at)
         if self.pre_norm:
-            states = states + self._drop(attention.output.dense(attention(attention.output.LayerNorm(states), bias)))
-            return states + self._drop(output.dense(self._hidden(output.LayerNorm(states))))
-        states = attention.output.LayerNorm(states + self._drop(attention.output.dense(attention(states, bias))))
-        return output.LayerNorm(states + self._drop(output.dense(self._hidden(states))))
+            mixed = attention(attention.output.LayerNorm(states), bias, at)
+            own = own + self._drop(attention.output.dense(mixed))
+            return own + self._drop(output.dense(self._hidden(output.LayerNorm(own))))
+        own = attention.output.LayerNorm(own + self._drop(attention.output.dense(attention(states, bias, at))))
+        return output.LayerNorm(own + self._drop(output.dense(self._hidden(own))))
 
     def _hidden(self, states: Tensor) -> Tensor:
         return functional.gelu(self.intermediate["dense"](states))
@@ -215,14 +233,24 @@ class _Attention(nn.Module):
         self.output = _Output(config.width, config.width)
         self.heads, self.dropout = config.heads, config.dropout
 
-    def forward(self, states: Tensor, bias: Tensor) -> Tensor:
-        rows, length, width = states.shape
-        projected = self._modules["self"]["qkv"](states)  # type: ignore[index]
-        query, key, value = projected.view(rows, length, 3, self.heads, width // self.heads).transpose(1, 3).unbind(2)
+    def forward(self, states: Tensor, bias: Tensor, at: Tensor | None) -> Tensor:
+        """What each state attends to, [B, L, D]; with ``at`` [B, P] what those do that ask, [B, P, D]."""
+        qkv: nn.Linear = self._modules["self"]["qkv"]  # type: ignore[index, assignment]
+        width = states.shape[-1]
+        if at is None:
+            query, key, value = self._by_head(qkv(states), 3)
+        else:
+            (query,) = self._by_head(functional.linear(_taken(states, at), qkv.weight[:width], qkv.bias[:width]), 1)
+            key, value = self._by_head(functional.linear(states, qkv.weight[width:], qkv.bias[width:]), 2)
         mixed = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=self.dropout if self.training else 0.0
         )
-        return mixed.transpose(1, 2).reshape(rows, length, width)
+        return mixed.transpose(1, 2).flatten(2)
+
+    def _by_head(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """``parts`` tensors [B, heads, L, D / heads] of one [B, L, parts D]."""
+        rows, length, width = projected.shape
+        return projected.view(rows, length, parts, self.heads, width // parts // self.heads).transpose(1, 3).unbind(2)
 
 
 class _Output(nn.Module):
@@ -230,3 +258,8 @@ class _Output(nn.Module):
         super().__init__()
         self.dense = nn.Linear(inputs, width)
         self.LayerNorm = nn.LayerNorm(width, eps=EPSILON)
+
+
+def _taken(states: Tensor, at: Tensor) -> Tensor:
+    """States [B, P, D] of the places ``at`` [B, P] among [B, L, D]."""
+    return states.gather(1, at[:, :, None].expand(-1, -1, states.shape[-1]))
