@@ -179,13 +179,17 @@ class GroundingTask:
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Both terms from one pass."""
-        states = self.module.student(batch)
-        true, false = self.module.matching(states.cls[: 2 * batch["pairs"]]).chunk(2)
-        terms = {"matching": matching_loss(true, false)}
         targets = batch["targets"][:, 1:]
         masked = targets != NO_TARGET
+        # of each row the masked tokens, filled up with others to as many as the row with most of them has
+        token = masked.int().argsort(dim=1, descending=True, stable=True)[:, : max(1, int(masked.sum(dim=1).max()))]
+        states = self.module.student.states_at(batch, {"token": token})
+        true, false = self.module.matching(states["cls"][: 2 * batch["pairs"]]).chunk(2)
+        terms = {"matching": matching_loss(true, false)}
         if masked.any():
-            terms["mlm"] = functional.cross_entropy(self.module.words(states.text[masked]), targets[masked])
+            read = masked.gather(1, token)
+            words = self.module.words(states["token"][read])
+            terms["mlm"] = functional.cross_entropy(words, targets.gather(1, token)[read])
         return terms
 
     def shared_parameters(self) -> Sequence[nn.Parameter]:
@@ -226,7 +230,7 @@ def _scores(module: Grounding, corpus: Corpus, rows: Tensor, *, focused: bool) -
         phrase, image, region, other = part.T
         shown = torch.full((2 * len(part),), focused)
         batch = corpus.batch(torch.cat([phrase, other]), image.repeat(2), region.repeat(2), shown)
-        parts.append(module.matching(module.student(batch).cls).view(2, -1))
+        parts.append(module.matching(module.student.states_at(batch, {})["cls"]).view(2, -1))
     true, false = torch.cat(parts, dim=1) if parts else torch.zeros(2, 0)
     return true, false
 
