@@ -44,7 +44,8 @@ def fitted_heads(
 
     def inputs(chosen: Tensor, heads: slice) -> Tensor:
         rows = _rows(chosen, items.choices).flatten(1)
-        return (features[rows] - mean[heads]) / spread[heads]
+        # in place: the rows are a copy, of 8 MB on VCR
+        return features[rows].sub_(mean[heads]).div_(spread[heads])
 
     size = min(BATCH, *map(len, learnt))
     outputs = 1 if items.choices > 1 else classes(items)
