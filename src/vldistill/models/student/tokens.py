@@ -7,8 +7,9 @@ tokens only when nothing else is left. How many texts were cut is reported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -104,7 +105,9 @@ class WordPieceTokenizer:
         Raises:
             InputError: no token of a text's last segment fits; names it by its number.
         """
-        rows = [self._encode(text, number, longest, segment_types) for number, text in enumerate(texts)]
+        # choices share their question, and questions their answers: each segment is cut into pieces once
+        pieces_of = cache(self._pieces)
+        rows = [self._encode(text, number, longest, segment_types, pieces_of) for number, text in enumerate(texts)]
         lengths = torch.tensor([len(row.ids) for row in rows], dtype=torch.long)
         return Tokens(
             ids=_padded([row.ids for row in rows], self.pad),
@@ -114,13 +117,24 @@ class WordPieceTokenizer:
             cut=torch.tensor([row.cut for row in rows], dtype=torch.bool),
         )
 
-    def _encode(self, text: Sequence[str], number: int, longest: int, segment_types: Sequence[int]) -> _Row:
+    def _pieces(self, segment: str) -> _Pieces:
+        words = segment.split()
+        found = self.backend.encode(words, is_pretokenized=True, add_special_tokens=False)
+        return _Pieces(found.ids, cast(list[int], found.word_ids), len(words))
+
+    def _encode(
+        self,
+        text: Sequence[str],
+        number: int,
+        longest: int,
+        segment_types: Sequence[int],
+        pieces_of: Callable[[str], _Pieces],
+    ) -> _Row:
         first_word, parts = 0, []
         for segment in text:
-            words = segment.split()
-            found = self.backend.encode(words, is_pretokenized=True, add_special_tokens=False)
-            parts.append((found.ids, [first_word + cast(int, word) for word in found.word_ids]))
-            first_word += len(words)
+            found = pieces_of(segment)
+            parts.append((found.ids, [first_word + word for word in found.words]))
+            first_word += found.word_count
         over = 1 + sum(len(pieces) + 1 for pieces, _ in parts) - longest
         cut = over > 0
         for at, (pieces, words_here) in enumerate(parts):
@@ -205,6 +219,14 @@ def learn_vocabulary(
     known = set(base)
     frequent = sorted((word for word in counts if word not in known), key=lambda word: (-counts[word], word))
     return wordpiece([*base, *frequent[: max(0, largest - len(base))]], lowercase=True, tags=tags)
+
+
+class _Pieces(NamedTuple):
+    """Ids of a segment's pieces, the word that each is of, and how many words there are."""
+
+    ids: list[int]
+    words: list[int]
+    word_count: int
 
 
 class _Row(NamedTuple):
