@@ -55,7 +55,8 @@ class ImageTower:
         self.visual = visual.to(self.device, self.dtype).eval().requires_grad_(False)
         self.config = config
         # open_clip's last two steps, to a tensor and to the mean, are taken for all images at once: `prepare`
-        *frame, _, self._normalise = image_transform_v2(PreprocessCfg(**config["preprocess"]), is_train=False).transforms
+        rule = image_transform_v2(PreprocessCfg(**config["preprocess"]), is_train=False)
+        *frame, _, self._normalise = rule.transforms
         self._frame = Compose(frame)
         size = config["preprocess"]["size"]
         height, width = (size, size) if isinstance(size, int) else size
