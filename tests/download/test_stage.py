@@ -29,6 +29,8 @@ from vldistill.records import (
     read_regions,
     read_texts,
 )
+from vldistill.world.official import write
+from vldistill.world.scenes import World
 
 # the sets that the rendered world has
 RENDERED = [name for name in SETS if name != "vqa_cp"]
@@ -80,18 +82,27 @@ def test_bytes_depend_on_the_parameters_only(params, tmp_path):
     assert all(changed[name] != prints["one"][name] for name in RENDERED)
 
 
-def test_the_world_is_rendered_once_for_all_sets(params, tmp_path):
+def test_sets_on_the_same_images_are_rendered_once_and_others_apart(params, tmp_path):
     folder = official(params, tmp_path, "coco")
+    assert not (folder.parent / "cc3m").exists()
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
-    for name in RENDERED:
-        official(params, tmp_path, name)
+    apart = {name: official(params, tmp_path, name) for name in RENDERED}
     assert stamps == {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
+    assert apart["vqav2"].parent == apart["okvqa"].parent == folder.parent != apart["vg"].parent
+    write(World(params.world), tmp_path / "whole")
+    assert {path.name for path in (tmp_path / "whole").iterdir()} == set(RENDERED)
+    for name, own in apart.items():
+        assert content(own) == content(tmp_path / "whole" / name)
+
+
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_no_evaluation_image_repeats_a_combination_seen_in_training(monkeypatch, params, tmp_path):
     """Full default sizes; the scenes are caught where they are drawn, just before they become pixels."""
     from vldistill.world import official as writers
-    from vldistill.world.scenes import DOMAINS, World
+    from vldistill.world.scenes import DOMAINS
 
     drawn = {}
     monkeypatch.setattr(writers, "render", lambda scenes, params, name: drawn.update({name: list(scenes)}))

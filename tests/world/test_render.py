@@ -5,7 +5,7 @@ import pytest
 
 from vldistill.params.world import World as WorldParams
 from vldistill.world.concepts import VALUES, Scene
-from vldistill.world.render import BATCH, COLORS, render
+from vldistill.world.render import BATCH, COLORS, blend, render
 from vldistill.world.scenes import PAIR_CLASSES, World
 from vldistill.world.shapes import SIDE, distance_tables
 
@@ -76,6 +76,19 @@ def test_objects_do_not_touch_one_another():
         right += (sizes >= 8).sum() == counts[scene.count]
     # pale pink in places falls below the threshold, and a strong tint may lift the wall above it
     assert right / len(scenes) > 0.9
+
+
+@pytest.mark.parametrize("shape", range(len(VALUES["shape"])))
+def test_a_small_object_is_drawn_alike_beside_a_large_one_and_alone(shape):
+    """Windows are as large as the largest object of a call needs: what lies outside the small one is left as it is."""
+    rows, centre = np.arange(2), np.array([[30.2, 17.7], [24.0, 24.0]])
+    radius, angle = np.array([8, 40], np.float32), np.array([0.4, 0], np.float32)
+    colors, shapes = np.full((2, 3), 200, np.float32), np.array([shape, 0])
+    pictures = np.full((2, 2, 48, 48, 3), 90, np.float32)
+    for picture, drawn in zip(pictures, (slice(2), slice(1)), strict=True):
+        blend(picture, rows[drawn], shapes[drawn], colors[drawn], centre[drawn], radius[drawn], angle[drawn])
+    assert (pictures[0, 0] == pictures[1, 0]).all()
+    assert (pictures[0, 0] != 90).any() and (pictures[1, 1] == 90).all()
 
 
 def test_distance_tables_agree_with_the_outlines():

@@ -62,7 +62,7 @@ def official(params: Params, root: str | Path, dataset: str) -> Path:
     if params.download.source == "world":
         if dataset == RESPLIT:
             raise InputError("the rendered world has no set vqa_cp", action="It is for published data only")
-        return rendered(params, root) / dataset
+        return rendered(params, root, dataset)
     from vldistill.download.registry import materialise
 
     return materialise(dataset, Path(root))

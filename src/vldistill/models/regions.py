@@ -88,7 +88,7 @@ def encode_regions(
     pooled, features = [], []
     crops = _crops(tower, images, most, margin, boxes, left_out)
     while part := list(islice(crops, batch)):
-        joint, patch = tower.encode_tensors(torch.stack(part))
+        joint, patch = tower.encode_images(part)
         pooled.append(joint)
         features.append(patch.mean(dim=1))
     if not boxes:
@@ -168,8 +168,8 @@ def _crops(
     margin: float,
     boxes: list[np.ndarray],
     left_out: list[int],
-) -> Iterator[Tensor]:
-    """Prepared crops of all images, one after the other; notes what was taken in ``boxes`` and ``left_out``."""
+) -> Iterator[Image.Image]:
+    """Crops of all images, one after the other; notes what was taken in ``boxes`` and ``left_out``."""
     fill = tuple(round(255 * value) for value in tower.config["preprocess"]["mean"])
     for number, (image, given) in enumerate(images):
         _check(given, number)
@@ -177,7 +177,7 @@ def _crops(
         boxes.append(taken)
         left_out.append(max(0, len(given) - most + 1))
         for box in taken:
-            yield tower.preprocess(_crop(image, box, margin, fill))
+            yield _crop(image, box, margin, fill)
 
 
 def _check(boxes: np.ndarray, number: int) -> None:

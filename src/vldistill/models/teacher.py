@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import torch
 from open_clip.model import _build_vision_tower
@@ -25,6 +26,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torchvision.transforms import Compose
 
 from vldistill.errors import InputError
 from vldistill.files import read_json, write_json
@@ -53,15 +55,20 @@ class ImageTower:
         self.device = torch.device(device)
         self.visual = visual.to(self.device, self.dtype).eval().requires_grad_(False)
         self.config = config
-        self.preprocess = image_transform_v2(PreprocessCfg(**config["preprocess"]), is_train=False)
+        # open_clip's last two steps, to a tensor and to the mean, are taken for all images at once: `prepare`
+        rule = image_transform_v2(PreprocessCfg(**config["preprocess"]), is_train=False)
+        *frame, _, self._normalise = rule.transforms
+        self._frame = Compose(frame)
         size = config["preprocess"]["size"]
         height, width = (size, size) if isinstance(size, int) else size
         pooled, patch = self.encode_tensors(torch.zeros(1, 3, height, width))
         self.dim, self.patches, self.patch_width = pooled.shape[1], patch.shape[1], patch.shape[2]
 
     def prepare(self, images: Sequence[Image.Image]) -> Tensor:
-        """Resize and normalise RGB images with the teacher's own rule: [N, 3, H, W] fp32."""
-        return torch.stack([self.preprocess(image) for image in images])
+        """Resize and normalise RGB images with the teacher's own rule: [N, 3, H, W] fp32, channels last in memory."""
+        pixels = torch.from_numpy(np.stack([np.asarray(self._frame(image)) for image in images]))
+        prepared: Tensor = self._normalise(pixels.permute(0, 3, 1, 2).float().div(255))
+        return prepared
 
     @torch.inference_mode()
     def encode_tensors(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,9 +77,9 @@ class ImageTower:
         Patch tokens come from ``forward_intermediates``: the flag ``output_tokens`` breaks ``encode_image``, and
         towers without a class token have no such flag.
         """
-        out = self.visual.forward_intermediates(  # type: ignore[operator]
-            pixels.to(self.device, self.dtype), indices=1, normalize_intermediates=True
-        )
+        # a ResNet takes a quarter less time with this layout, and a ViT as much as with the other
+        pixels = pixels.to(self.device, self.dtype, memory_format=torch.channels_last)
+        out = self.visual.forward_intermediates(pixels, indices=1, normalize_intermediates=True)  # type: ignore[operator]
         patch = out["image_intermediates"][-1].flatten(2).transpose(1, 2)
         return out["image_features"].float().cpu(), patch.float().cpu().contiguous()
 

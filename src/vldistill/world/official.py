@@ -1,14 +1,14 @@
 """The world in the official formats: the same file names, members and fields as the real data sets have.
 
-`write(world, folder)` fills ``folder/SET`` for every set. The readers in `vldistill.records` read these files and the
-real ones alike.
+`write(world, folder)` fills ``folder/SET`` for every set, an entry of `PARTS` those of sets on the same images. The
+readers in `vldistill.records` read these files and the real ones alike.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,13 @@ INFO = {"description": "vldistill miniature world", "version": "1.0"}
 
 def write(world: World, folder: Path) -> None:
     """Write every set into a folder of its own below ``folder``."""
-    write_cc3m(world, folder / "cc3m")
-    scenes = write_coco(world, folder / "coco")
-    write_vqav2(world, scenes, folder / "vqav2")
-    write_okvqa(world, scenes, folder / "okvqa")
-    held_out = write_nocaps(world, folder / "nocaps")
-    write_domains(world, held_out, folder / "domains")
-    write_texts(world, folder)
-    write_snli_ve(world, write_flickr30k(world, folder / "flickr30k"), folder / "snli_ve")
-    write_vcr(world, folder / "vcr")
-    write_vg(world, folder / "vg")
+    for write_part in PARTS.values():
+        write_part(world, folder)
+
+
+def part_of(dataset: str) -> tuple[str, ...]:
+    """The sets that are written together with ``dataset``, itself among them."""
+    return next(sets for sets in PARTS if dataset in sets)
 
 
 def write_cc3m(world: World, folder: Path) -> None:
@@ -162,6 +159,28 @@ def write_texts(world: World, folder: Path) -> None:
     for pool, count in zip(POOLS, (sizes.text_train, sizes.text_dev, sizes.text_test), strict=True):
         write_jsonl(folder / "reading" / f"{pool}.jsonl", corpus.reading_items(world, pool, count))
         write_jsonl(folder / "summary" / f"{pool}.jsonl", corpus.summary_items(world, pool, count))
+
+
+def _coco_and_questions(world: World, folder: Path) -> None:
+    scenes = write_coco(world, folder / "coco")
+    write_vqav2(world, scenes, folder / "vqav2")
+    write_okvqa(world, scenes, folder / "okvqa")
+
+
+PARTS: dict[tuple[str, ...], Callable[[World, Path], None]] = {
+    ("cc3m",): lambda world, folder: write_cc3m(world, folder / "cc3m"),
+    ("coco", "vqav2", "okvqa"): _coco_and_questions,
+    ("nocaps", "domains"): lambda world, folder: write_domains(
+        world, write_nocaps(world, folder / "nocaps"), folder / "domains"
+    ),
+    ("corpus", "reading", "summary"): write_texts,
+    ("flickr30k", "snli_ve"): lambda world, folder: write_snli_ve(
+        world, write_flickr30k(world, folder / "flickr30k"), folder / "snli_ve"
+    ),
+    ("vcr",): lambda world, folder: write_vcr(world, folder / "vcr"),
+    ("vg",): lambda world, folder: write_vg(world, folder / "vg"),
+}
+"""What writes which sets; no part draws anything that another needs, so that they can be rendered at the same time."""
 
 
 def _caption_file(entries: Sequence[dict[str, Any]], side: int) -> dict[str, Any]:

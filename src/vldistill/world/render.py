@@ -7,16 +7,18 @@ one generator for each image, so that an image stays the same when a set grows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vldistill.params.world import World as WorldParams
 from vldistill.world.concepts import VALUES, Scene
-from vldistill.world.shapes import EXTENT, SIDE, distance_tables
+from vldistill.world.shapes import EXTENT, REACH, SIDE, distance_tables
 
 BATCH = 256
+LIKE_SIZED = 32  # objects that are drawn at once, in windows as large as the largest of them needs
 COLORS = {
     "red": (215, 35, 35),
     "orange": (245, 130, 25),
@@ -117,16 +119,16 @@ def background(grounds: Sequence[tuple[str, str]], side: int, draws: Floats) -> 
     phase = draws[:, :2, None, None] * 4
     px, py = x[None] + phase[:, 0], y[None] + phase[:, 1]
     period = 2 * np.pi / 8
-    waves = {
-        "plain": np.zeros_like(px),
-        "striped": np.sign(np.sin(period * (px + py) / 1.3)),
-        "dotted": np.where(np.cos(period * px) + np.cos(period * py) > 0.9, 1.0, -0.4),
-        "checkered": np.sign(np.sin(period * px / 1.5) * np.sin(period * py / 1.5)),
-        "wavy": np.sign(np.sin(period * (py + 2.5 * np.sin(px / 3.2)))),
+    waves: dict[str, Callable[[Floats, Floats], Floats]] = {
+        "plain": lambda x, y: np.zeros_like(x),
+        "striped": lambda x, y: np.sign(np.sin(period * (x + y) / 1.3)),
+        "dotted": lambda x, y: np.where(np.cos(period * x) + np.cos(period * y) > 0.9, 1.0, -0.4),
+        "checkered": lambda x, y: np.sign(np.sin(period * x / 1.5) * np.sin(period * y / 1.5)),
+        "wavy": lambda x, y: np.sign(np.sin(period * (y + 2.5 * np.sin(x / 3.2)))),
     }
     level = np.array([TONES[tone] for tone, _ in grounds], np.float32) + 10 * draws[:, 2]
     grey = level[:, None, None] + np.stack(
-        [waves[pattern][row] * CONTRAST for row, (_, pattern) in enumerate(grounds)]
+        [waves[pattern](own_x, own_y) * CONTRAST for own_x, own_y, (_, pattern) in zip(px, py, grounds, strict=True)]
     ).astype(np.float32)
     tint = 6 * draws[:, 3:6]
     return grey[..., None] + tint[:, None, None, :]
@@ -193,15 +195,39 @@ def blend(
         radius: [N] in pixels.
         angle: [N] in radians.
     """
+    order = np.argsort(radius)
+    for start in range(0, len(order), LIKE_SIZED):
+        part = order[start : start + LIKE_SIZED]
+        _blend_windows(picture, rows[part], shapes[part], colors[part], centre[part], radius[part], angle[part])
+
+
+def _blend_windows(
+    picture: Floats,
+    rows: NDArray[np.intp],
+    shapes: NDArray[np.intp],
+    colors: Floats,
+    centre: Floats | Places,
+    radius: Floats,
+    angle: Floats,
+) -> None:
+    """As `blend`; reads and writes a square around each object and nothing else of the pictures."""
     tables, side = distance_tables(), picture.shape[1]
-    line = np.arange(side, dtype=np.float32) + 0.5
-    y, x = np.meshgrid(line, line, indexing="ij")
-    dx, dy = x[None] - centre[:, 0, None, None], y[None] - centre[:, 1, None, None]
+    # one pixel more for the smooth edge
+    half = REACH * radius.max() + OUTLINE_WIDTH * side + 1
+    width = min(side, math.ceil(2 * half) + 1)
+    first = np.clip(np.floor(centre - half), 0, side - width).astype(np.intp)
+    across, down = (first[:, axis, None] + np.arange(width) for axis in (0, 1))
+    x, y = (pixels.astype(np.float32) + np.float32(0.5) for pixels in (across, down))
+    dx, dy = (x - centre[:, :1])[:, None, :], (y - centre[:, 1:])[:, :, None]
     cos, sin = (f(angle)[:, None, None] / radius[:, None, None] for f in (np.cos, np.sin))
-    across, down = cos * dx + sin * dy, cos * dy - sin * dx
-    column = np.clip((across / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
-    level = np.clip((down / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
+    column, level = (
+        np.clip((place / EXTENT + 1) / 2 * SIDE, 0, SIDE - 1).astype(np.int32)
+        for place in (cos * dx + sin * dy, cos * dy - sin * dx)
+    )
     depth = (tables[shapes[:, None, None], level, column] * radius[:, None, None])[..., None]
+    window = rows[:, None, None], down[:, :, None], across[:, None, :]
+    pixels = picture[window]
     for color, edge in ((np.float32(OUTLINE), OUTLINE_WIDTH * side), (colors[:, None, None, :], 0.0)):
         cover = np.clip(depth + edge + 0.5, 0, 1)
-        picture[rows] = picture[rows] * (1 - cover) + color * cover
+        pixels = pixels * (1 - cover) + color * cover
+    picture[window] = pixels

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vldistill.world.concepts import VALUES
 
 SIDE = 224
+REACH = 1.25  # no point of a shape is further from its centre, in units of its radius
 EXTENT = 1.5  # a table covers [-EXTENT, EXTENT]^2; the shapes reach about 1, the rest is room for the rim
 
 Floats = NDArray[np.float32]
