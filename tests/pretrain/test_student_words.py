@@ -166,7 +166,5 @@ def test_a_published_student_has_no_chosen_gap(tmp_path: Path) -> None:
 
 
 def test_a_warm_up_longer_than_the_steps_of_a_gap_is_refused() -> None:
-    with pytest.raises(
-        InputError, match=r"gap_steps \(100\) is shorter than training\.warmup \(150\)"
-    ):
+    with pytest.raises(InputError, match=r"gap_steps \(100\) is shorter than training\.warmup \(150\)"):
         parse({"pretrain": {"student": {"gap_steps": 100}}})
