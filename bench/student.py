@@ -66,7 +66,7 @@ def _ours(batch: dict[str, Tensor], *, attention: float) -> Callable[[], Tensor]
     )  # fmt: skip
     student: nn.Module = SingleStream(config, tokenizer).train()
     set_dropout(student, RATE, attention)
-    return lambda: student(batch).cls
+    return lambda: student.states_at(batch, {})["cls"]
 
 
 def _bert(batch: dict[str, Tensor]) -> Callable[[], Tensor]:

@@ -9,7 +9,7 @@ import pytest
 from vldistill.cells import MadCell, batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.params import Params, parse
-from vldistill.params.mad_arms import MATCHED, ON_VCR, PARTS, UNASKED
+from vldistill.params.mad_arms import MATCHED, MATCHING_HEAD, PARTS, UNASKED
 from vldistill.params.mad_grid import TASKS
 from vldistill.params.mad_settings import SAME_SETTINGS
 
@@ -82,7 +82,7 @@ def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any,
         return found.learning_rate, found.embedding_rate
 
     assert list(SAME_SETTINGS) == ["mad", "baseline"]
-    assert {arm for arms in SAME_SETTINGS.values() for arm in arms} == {*PARTS, *MATCHED, *ON_VCR, *UNASKED}
+    assert {arm for arms in SAME_SETTINGS.values() for arm in arms} == {*PARTS, *MATCHED, *MATCHING_HEAD, *UNASKED}
     for other, arms in SAME_SETTINGS.items():
         weight = options.options_of(other, task, fraction).weight
         for arm in arms:

@@ -15,7 +15,7 @@ from vldistill.cells import mad_cells
 from vldistill.cli.preset import command
 from vldistill.errors import InputError, VldistillError
 from vldistill.params import Params, parse
-from vldistill.params.mad_arms import ON_VCR, PARTS
+from vldistill.params.mad_arms import MATCHING_HEAD, PARTS
 from vldistill.params.mad_grid import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def test_the_preset_mini_full_trains_on_every_task_and_fraction() -> None:
     for cell in mad_cells(params):
         seeds.setdefault((cell.task, cell.fraction, cell.arm), set()).add(cell.seed)
     for arm in mad.arms:
-        tasks = ("vcr",) if arm in ON_VCR else TASKS
+        tasks = ("vcr",) if arm in MATCHING_HEAD else TASKS
         assert {place[:2] for place in seeds if place[2] == arm} == set(product(tasks, (1, 5, 10, 25, 100)))
         assert all(seeds[task, 1, arm] == set(range(5)) for task in tasks)
     trained = {(fraction, seed) for (_, fraction, _), own in seeds.items() for seed in own}

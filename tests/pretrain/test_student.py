@@ -183,6 +183,17 @@ def test_the_first_steps_show_the_phrases_region_only() -> None:
     assert mixed["region_mask"].sum(dim=1).tolist() == [1, 3] and mixed["region_mask"][0, phrases.pairs[0, 2]]
 
 
+def test_both_terms_are_those_of_all_states() -> None:
+    task, _, student = task_of()
+    batch = task.collate(task.sampler.batch(0), np.random.default_rng(0))
+    terms, states, targets = task.loss(batch), student(batch), batch["targets"][:, 1:]
+    masked = targets != NO_TARGET
+    words = task.module.words(states.text[masked])
+    torch.testing.assert_close(terms["mlm"], torch.nn.functional.cross_entropy(words, targets[masked]))
+    true, false = task.module.matching(states.cls[: 2 * batch["pairs"]]).chunk(2)
+    torch.testing.assert_close(terms["matching"], matching_loss(true, false))
+
+
 def test_a_region_alone_is_as_one_among_hidden_ones() -> None:
     task, phrases, student = task_of()
     phrase, image, region = torch.tensor(phrases.pairs[:6]).T

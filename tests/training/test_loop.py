@@ -57,6 +57,23 @@ def test_stopping_after_every_step_changes_nothing(tmp_path: Path) -> None:
     assert metrics["step"] == 12
 
 
+def test_what_a_step_draws_follows_from_seed_and_step(tmp_path: Path) -> None:
+    class More(Toy):
+        """Draws more than others do in every step, after its own dropout."""
+
+        def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            terms = super().loss(batch)
+            torch.rand(7)
+            return terms
+
+    one, more, other = Toy(), More(), Toy()
+    for name, task in (("one", one), ("more", more)):
+        train(task, options(), Run(tmp_path / name))
+    assert weights(one) == weights(more)
+    train(other, options(), Run(tmp_path / "other", seed=1))
+    assert weights(one) != weights(other)
+
+
 def test_a_finished_run_started_again_does_no_step(tmp_path: Path) -> None:
     first, again = Toy(), Toy()
     metrics = train(first, options(), Run(tmp_path))

@@ -20,8 +20,8 @@ from vldistill.params.mad_arms import (
     ARMS,
     DEV_TUNED,
     MATCHED,
+    MATCHING_HEAD,
     ON_DEV,
-    ON_VCR,
     PARTS,
     PER_FRACTION,
     PER_TASK,
@@ -156,11 +156,11 @@ class Mad(MadOptions):
         default_factory=lambda: {
             "parts": Grid(arms=[*PARTS], tasks=["snli_ve"], fractions=[10]),
             "matched": Grid(arms=[*MATCHED], tasks=["snli_ve", "vcr"], fractions=[10, 25]),
-            "matching": Grid(arms=[*ON_VCR], tasks=["vcr"], fractions=[10]),
+            "matching_head": Grid(arms=[*MATCHING_HEAD], tasks=["vcr"], fractions=[10]),
             "dev_tuned": Grid(arms=[arm for arm in DEV_TUNED if arm in SETTINGS], tasks=[*TASKS]),
         },
         description="More arms on smaller grids, under names of your choice: `parts` are parts of the method and "
-        "controls, `matched` are baselines brought to MAD's accuracy, `matching` have heads that start from "
+        "controls, `matched` are baselines brought to MAD's accuracy, `matching_head` have heads that start from "
         "pre-training's matching, `dev_tuned` have the settings that dev chooses.",
     )
     sweep: Sweep = Field(default_factory=Sweep, description="Tuning.")

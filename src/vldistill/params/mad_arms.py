@@ -33,7 +33,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "stopped_25": {**ALONE, "trained": 0.25},
     "stopped_50": {**ALONE, "trained": 0.5},
     "smoothed": {**ALONE, "label_smoothing": 0.2},
-    # VCR only: it scores choices, as matching scores texts
     "baseline_matching": {**ALONE, **MATCHING},
     "mad_matching": MATCHING,
     **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
@@ -43,10 +42,11 @@ ACTIVE = list(ARMS)[:3]
 MATCHED = ["stopped_25", "stopped_50", "smoothed"]
 """The baseline at lower in-domain accuracies: what a gain under shift is held against wherever one is claimed."""
 DEV_TUNED = [arm + ON_DEV for arm in ACTIVE]
-ON_VCR = ["baseline_matching", "mad_matching"]
+MATCHING_HEAD = ["baseline_matching", "mad_matching"]
+"""Arms whose head starts from pre-training's matching; VCR only, since matching scores choices."""
 UNASKED = ["baseline_gap25", "mad_gap25"]
 """Arms that are run only where their student is made: `pretrain.student.gaps` leaves it out."""
-PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *ON_VCR, *UNASKED)]
+PARTS = [arm for arm in ARMS if arm not in (*ACTIVE, *MATCHED, *MATCHING_HEAD, *UNASKED)]
 PER_TASK: dict[Task, dict[str, Any]] = {
     "vcr": {"dropout": 0.0, "training": {"batch_size": 8}},
     "vqa": {"dropout": 0.0},

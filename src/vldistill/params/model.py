@@ -58,7 +58,13 @@ class Params(Section):
         made = {"student"} | ({f"student_gap{gap}" for gap in student.gaps} if student.source == "train" else set())
         for where, grid in mad.named_grids.items():
             for arm, task, fraction in product(grid.arms, grid.tasks, grid.fractions):
-                name = mad.options_of(arm, task, fraction).student
+                options = mad.options_of(arm, task, fraction)
+                if options.task_head == "matching" and student.source != "train":
+                    raise ValueError(
+                        f"distill.mad.{where}: {arm} starts its head from matching, which published students are used "
+                        f"without (pretrain.student.source {student.source}): take it out of the list"
+                    )
+                name = options.student
                 if name in made:
                     continue
                 percent, instead = name.removeprefix("student_gap"), f"take {arm} out of distill.mad.{where}"

@@ -107,7 +107,7 @@ class Student(Section):
     def _fits(self) -> Student:
         if self.source == "uniter" and not (self.sha256 and self.published_vocabulary):
             raise ValueError("uniter: sha256 and published_vocabulary are needed, the weights are checked before use")
-        if self.gaps and self.training.warmup > self.gap_steps:
+        if self.source == "train" and self.gaps and self.training.warmup > self.gap_steps:
             raise ValueError(f"gap_steps ({self.gap_steps}) is shorter than training.warmup ({self.training.warmup})")
         return self
 

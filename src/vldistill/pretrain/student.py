@@ -125,6 +125,7 @@ def ground(
     fit, dev = cut(phrases, settings.held_out)
     module = Grounding(student, corpus.tokens.ids.unique())
     if start is not None:
+        # the head of masked words is learnt anew: it is not kept
         module.match = load_matching(start, student.width)
     metrics = train(GroundingTask(module, corpus, fit, settings), settings.training, run)
     module.cpu().eval()

@@ -36,7 +36,7 @@ def recipe_of(params: Params, root: Path, name: str) -> Recipe:
     phrases, features = layout.download(root, PHRASES), layout.features(root, TEACHER, PHRASES)
     tasks = {each: folder for each in TASK_SETS if not absence(folder := layout.download(root, each))}
 
-    # a chosen gap differs from the usual student in the words it has met, not in what it learnt before
+    # one of a chosen gap has learnt all that the usual student has, and goes on with the synonyms that it may meet
     start = None if name == USUAL else layout.pretrain(root, USUAL)
     own = settings if start is None else settings.model_copy(update={"training": settings.gap_training})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from vldistill.errors import InputError
 from vldistill.models.student import SingleStream
 
 WORDS = "embeddings.word_embeddings.weight"
@@ -18,8 +19,15 @@ def carry_over(start: SingleStream, student: SingleStream) -> None:
         student: may have other tokens; those that ``start`` has not met stay as they are.
 
     Raises:
-        RuntimeError: the shapes differ in more than the number of tokens.
+        InputError: ``start`` has another shape, or does not tell what it has met.
     """
+    shapes = [{**each.config_values(), "vocabulary": None} for each in (start, student)]
+    if shapes[0] != shapes[1] or "new_tokens" not in start.facts:
+        raise InputError(
+            "the student to go on from is of another shape or of an older version",
+            field="pretrain.student.model",
+            action="Make it first (vldistill pretrain student)",
+        )
     new = set(start.facts["new_tokens"])
     known = {token: row for token, row in start.tokenizer.backend.get_vocab().items() if row not in new}
     pairs = [(row, known[token]) for token, row in student.tokenizer.backend.get_vocab().items() if token in known]

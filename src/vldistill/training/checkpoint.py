@@ -1,4 +1,4 @@
-"""Checkpoints: trainable weights, optimiser, random states and the metric window, whole or absent.
+"""Checkpoints: trainable weights, optimiser and the metric window, whole or absent.
 
 A checkpoint is a folder `step-00000100/` with `state.safetensors` and `state.json`. It is filled under a temporary
 name, flushed and renamed, so a process killed at any moment leaves only complete checkpoints under final names.
@@ -7,12 +7,10 @@ name, flushed and renamed, so a process killed at any moment leaves only complet
 from __future__ import annotations
 
 import os
-import random
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -54,7 +52,7 @@ def save(
         save_file(tensors, temporary / "state.safetensors")
         sync_to_disk(temporary / "state.safetensors")
         digest = sha256_file(temporary / "state.safetensors")
-        write_json(temporary / "state.json", {**state, "random": _random_states(), "sha256": digest})
+        write_json(temporary / "state.json", {**state, "sha256": digest})
         os.replace(temporary, final)
         sync_to_disk(final.parent)
     except OSError as error:
@@ -69,7 +67,7 @@ def save(
 
 
 def load_latest(folder: Path, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any] | None:
-    """Restore the newest intact checkpoint into `module`, `optimiser` and the random generators.
+    """Restore the newest intact checkpoint into `module` and `optimiser`.
 
     Returns:
         The `state` given to `save`, or None if there is nothing to resume.
@@ -83,7 +81,6 @@ def load_latest(folder: Path, module: torch.nn.Module, optimiser: torch.optim.Op
             _remove(path)
             continue
         _restore(load_file(path / "state.safetensors"), module, optimiser)
-        _set_random_states(state.pop("random"))
         return state
     return None
 
@@ -152,30 +149,3 @@ def _restore(tensors: dict[str, torch.Tensor], module: torch.nn.Module, optimise
             for kind, value in state.items()
             if value is not None
         }
-
-
-def _random_states() -> dict[str, Any]:
-    version, numbers, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "python": [version, list(numbers), gauss],
-        "numpy": [kind, np.asarray(keys).tolist(), position, has_gauss, cached],
-        "torch": torch.get_rng_state().numpy().tobytes().hex(),
-        "cuda": [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()]
-        if torch.cuda.is_available()
-        else [],
-    }
-
-
-def _set_random_states(states: dict[str, Any]) -> None:
-    version, numbers, gauss = states["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    kind, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(_bytes(states["torch"]))
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
-
-
-def _bytes(text: str) -> torch.Tensor:
-    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)

@@ -103,7 +103,6 @@ def train(task: Task, options: Training, run: Run) -> dict[str, float]:
         stack.enter_context(distributed.session(run.compute.device))
         stop = stack.enter_context(stop_requests(run.deadline))
         task.module.to(device).train()
-        seed_everything(run.seed)
         loop = _Loop(task, options, run, device)
         stack.callback(loop.close)
         return loop.until_done(stop)
@@ -184,6 +183,10 @@ class _Loop:
         return self.metrics.last if self.metrics else {}
 
     def _one_step(self) -> dict[str, Tensor | float]:
+        # what is drawn in a step, dropout say, follows from seed and step, as its batch does: what draws more in one
+        # step is alike in the next, and a resumed training needs no state of a generator
+        drawn = np.random.SeedSequence([self.run.seed, self.step, 1, distributed.rank()])
+        seed_everything(int(drawn.generate_state(1)[0]))
         rate = self.options.learning_rate * rate_share(
             self.step, steps=self.options.steps, warmup=self.options.warmup, final_share=self.options.final_share
         )

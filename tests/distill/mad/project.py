@@ -24,7 +24,7 @@ from vldistill.models.student.matching import save_matching
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.models.teacher import save_teacher
 from vldistill.params import Params, load
-from vldistill.params.mad_arms import ARMS, ON_VCR
+from vldistill.params.mad_arms import ARMS, MATCHING_HEAD
 from vldistill.params.mad_grid import TASKS
 from vldistill.split import mad_splits
 
@@ -83,7 +83,7 @@ def _student(root: Path, folder: Path) -> None:
 
 def arms_on(task: str) -> list[str]:
     """All arms that run on a task with the one student of this project."""
-    return [arm for arm in ARMS if "gap" not in arm and (task == "vcr" or arm not in ON_VCR)]
+    return [arm for arm in ARMS if "gap" not in arm and (task == "vcr" or arm not in MATCHING_HEAD)]
 
 
 def make_student(root: Path, **facts: Any) -> SingleStream:

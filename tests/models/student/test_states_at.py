@@ -57,10 +57,14 @@ def test_a_last_layer_at_the_places_alone_learns_the_same(mini: SingleStream) ->
         torch.testing.assert_close(alone[name], gradient, atol=1e-5, rtol=1e-4)
 
 
-def test_dropout_holds_at_the_places(mini: SingleStream) -> None:
+@pytest.mark.parametrize("rates", [(0.0, 0.5), (0.5, 0.0)])
+def test_dropout_of_the_last_layer_holds_at_the_places(mini: SingleStream, rates: tuple[float, float]) -> None:
     batch = {**mini.tokenize(TEXTS).batch(torch.arange(2)), **visual(2, 4)}
-    set_dropout(mini, 0.0, 0.5)
+    set_dropout(mini, *rates)
     mini.train()
+    mini.embeddings.dropout = mini.img_embeddings.dropout = 0.0
+    for layer in mini.encoder.layer[:-1]:
+        layer.dropout = layer.attention.dropout = 0.0
     torch.manual_seed(0)
     first, second = (mini.states_at(batch, PICKS) for _ in range(2))
     assert all(not torch.equal(first[place], second[place]) for place in first)

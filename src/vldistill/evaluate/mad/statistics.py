@@ -68,8 +68,8 @@ EFFECTS = (
 )
 """Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with
 the constant weight 1 is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against
-MAD. `embeddings_init` and `projected_input` are other ways to use the teacher,
-and `baseline_matching` uses none: these have the baseline's settings."""
+MAD. `embeddings_init` and `projected_input` are other ways to use the teacher, and `baseline_matching` uses none: these
+have the baseline's settings. So it has against `mad_matching`, where distilling is the switch."""
 
 Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 

@@ -29,8 +29,7 @@ def load_matching(folder: str | Path, width: int) -> nn.Linear:
         raise InputError(
             "the student has no layer for matching: a published one, or made by an older version",
             file=file,
-            field="distill.mad.task_head",
-            action="Leave arms out that start from it, or make the student again (vldistill pretrain NAME)",
+            action="Make the student again (vldistill pretrain NAME), or leave arms out that start from it",
         )
     layer = nn.Linear(width, 1)
     try:

@@ -117,7 +117,9 @@ class SingleStream(Student):
         return StudentStates(states[:, 0], states[:, 1:length], text_mask[:, 1:], states[:, length:], region_mask)
 
     def states_at(self, batch: Batch, picks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """As `Student.states_at`; the last layer is computed at these places alone."""
+        """As `Student.states_at`; the last layer is computed at these places alone, where none is a mean of states."""
+        if any(each.is_floating_point() for each in picks.values()):
+            return super().states_at(batch, picks)
         rows, length = batch["ids"].shape
         first = {"token": 1, "region": length}
         at = {"cls": batch["ids"].new_zeros(rows), **{place: first[place] + picks[place] for place in picks}}
@@ -196,7 +198,7 @@ class _Encoder(nn.Module):
         bias = torch.zeros(mask.shape, dtype=states.dtype, device=states.device).masked_fill_(~mask, float("-inf"))
         bias = bias[:, None, None, :]
         for layer in self.layer[:-1]:
-            states = layer(states, bias)
+            states = layer(states, bias, None)
         states = self.layer[-1](states, bias, at)
         return self.LayerNorm(states) if self.pre_norm else states
 
@@ -209,15 +211,15 @@ class _Layer(nn.Module):
         self.output = _Output(config.feedforward, config.width)
         self.dropout, self.pre_norm = config.dropout, config.pre_norm
 
-    def forward(self, states: Tensor, bias: Tensor, at: Tensor | None = None) -> Tensor:
+    def forward(self, states: Tensor, bias: Tensor, at: Tensor | None) -> Tensor:
         attention, output = self.attention, self.output
-        own = states if at is None else _taken(states, at)
+        asked = states if at is None else _taken(states, at)
         if self.pre_norm:
             mixed = attention(attention.output.LayerNorm(states), bias, at)
-            own = own + self._drop(attention.output.dense(mixed))
-            return own + self._drop(output.dense(self._hidden(output.LayerNorm(own))))
-        own = attention.output.LayerNorm(own + self._drop(attention.output.dense(attention(states, bias, at))))
-        return output.LayerNorm(own + self._drop(output.dense(self._hidden(own))))
+            asked = asked + self._drop(attention.output.dense(mixed))
+            return asked + self._drop(output.dense(self._hidden(output.LayerNorm(asked))))
+        asked = attention.output.LayerNorm(asked + self._drop(attention.output.dense(attention(states, bias, at))))
+        return output.LayerNorm(asked + self._drop(output.dense(self._hidden(asked))))
 
     def _hidden(self, states: Tensor) -> Tensor:
         return functional.gelu(self.intermediate["dense"](states))
