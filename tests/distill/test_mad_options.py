@@ -60,6 +60,7 @@ def test_arms_of_the_default_differ_from_their_partner_only_in_the_named_switch(
     assert changed("constant_weight", "cw") == {"confidence.kind"}
     assert changed("mad_constant_weight", "mad") == {"confidence.kind", "confidence.equal_to"}
     assert changed("shuffled_targets", "mad") == {"shuffle_targets"} and changed("undistilled", "mad") == {"weight"}
+    assert changed("undistilled_gap0", "mad_gap0") == {"weight"}
     assert changed("embeddings_init", "baseline") == {"embeddings"}
     assert changed("projected_input", "baseline") == {"projected_input"}
     assert changed("baseline_matching", "baseline") == changed("mad_matching", "mad") == {"task_head"}
@@ -89,7 +90,7 @@ def test_arms_have_the_settings_of_the_arm_that_they_are_held_against(task: Any,
             # not by chance: an arm without settings may have the same rates
             assert options.settings_at(arm, task, fraction) == options.settings_at(other, task, fraction), arm
             assert settings(arm) == settings(other), arm
-            assert options.options_of(arm, task, fraction).weight == (0.0 if arm == "undistilled" else weight), arm
+            assert options.options_of(arm, task, fraction).weight == (0.0 if "undistilled" in arm else weight), arm
 
 
 def test_a_head_starts_from_matching_only_where_choices_are_scored() -> None:
@@ -186,7 +187,7 @@ def test_a_size_without_settings_has_those_of_the_next_larger_one() -> None:
 
 def test_default_grid() -> None:
     cells = mad_cells(Params())
-    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 17 * 3 + 3 * 2 * 2 * 3 + 2 * 3 + 3 * 3 * 3
+    assert len(cells) == len(set(cells)) == 3 * 3 * 3 * 3 + 18 * 3 + 3 * 2 * 2 * 3 + 2 * 3 + 3 * 3 * 3
     assert MadCell("vqa", 100, "mad", 2) in cells and MadCell("vqa", 10, "cw", 0) not in cells
     assert MadCell("vcr", 10, "mad_matching", 2) in cells and MadCell("vcr", 25, "mad_matching", 0) not in cells
     assert MadCell("vcr", 25, "smoothed", 2) in cells and MadCell("snli_ve", 25, "cw", 0) not in cells

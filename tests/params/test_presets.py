@@ -79,7 +79,7 @@ def test_the_preset_mini_full_trains_on_every_task_and_fraction() -> None:
     seeds: dict[tuple[str, int, str], set[int]] = {}
     for cell in mad_cells(params):
         seeds.setdefault((cell.task, cell.fraction, cell.arm), set()).add(cell.seed)
-    for arm in mad.arms:
+    for arm in set(mad.arms) - {"undistilled_gap0"}:
         tasks = ("vcr",) if arm in MATCHING_HEAD else TASKS
         assert {place[:2] for place in seeds if place[2] == arm} == set(product(tasks, (1, 5, 10, 25, 100)))
         assert all(seeds[task, 1, arm] == set(range(5)) for task in tasks)

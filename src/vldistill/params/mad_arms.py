@@ -37,6 +37,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "mad_matching": MATCHING,
     **{f"baseline_gap{gap}": {**ALONE, "student": f"student_gap{gap}"} for gap in (0, 25, 50)},
     **{f"mad_gap{gap}": {"student": f"student_gap{gap}"} for gap in (0, 25, 50)},
+    # whether a gain where there is nothing to teach is one of learning rates
+    "undistilled_gap0": {**ALONE, "student": "student_gap0"},
 }
 ACTIVE = list(ARMS)[:3]
 MATCHED = ["stopped_25", "stopped_50", "smoothed"]

@@ -103,7 +103,7 @@ SAME_SETTINGS = {
     "mad": [
         *("nkd_alike", "nkd_trainable", "ts", "cw", "mad_af", "random_token", "argmin_token", "constant_weight"),
         *("mad_constant_weight", "shuffled_targets", "undistilled", "mad_gap0", "mad_gap25", "mad_gap50"),
-        "mad_matching",
+        *("mad_matching", "undistilled_gap0"),
     ],
     "baseline": [
         *("embeddings_init", "projected_input", "stopped_25", "stopped_50", "smoothed"),

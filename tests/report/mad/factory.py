@@ -45,7 +45,7 @@ EXTRA = {
     "embeddings_init": 0.6,
     "projected_input": 0.61, "stopped_25": 0.47, "stopped_50": 0.53, "smoothed": 0.57,
     "baseline_matching": 0.6, "mad_matching": 0.66,
-    "baseline_gap0": 0.7, "mad_gap0": 0.7,
+    "baseline_gap0": 0.7, "mad_gap0": 0.7, "undistilled_gap0": 0.7,
     "baseline_gap25": 0.66, "mad_gap25": 0.68, "baseline_gap50": 0.63, "mad_gap50": 0.67,
 }  # fmt: skip
 IMAGES, SIDE, REGIONS, DIM, WIDTH = 8, 48, 4, 8, 12

@@ -59,6 +59,7 @@ EFFECTS = (
     (METHOD_ARM, "mad_constant_weight", "weighting by confidence instead of its mean, on chosen tokens"),
     ("mad_af", METHOD_ARM, "adapting the teacher first"),
     (METHOD_ARM, "undistilled", "distilling, with the same learning rates"),
+    ("mad_gap0", "undistilled_gap0", "distilling, with the same learning rates, where no synonym is unseen"),
     (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
     (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
     (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
