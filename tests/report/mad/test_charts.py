@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 import pytest
@@ -115,6 +115,12 @@ def test_points_stand_in_proportion_and_bands_around_them(summary: Summary) -> N
             assert low[1] - y == pytest.approx(scale * (least - value), abs=0.3)
             assert high[1] - y == pytest.approx(scale * (most - value), abs=0.3)
             assert high[1] <= y <= low[1] and high[1] < low[1]
+
+
+def test_a_band_does_not_leave_the_scale_of_percent(summary: Summary) -> None:
+    wide = [replace(mean, low=mean.low - 90, high=mean.high + 90) for mean in summary.means]
+    curve = curves(charts.accuracy(replace(summary, means=wide), "snli_ve")[0])["MAD"]
+    assert {(low, high) for _, low, high in curve.marks} == {(0.0, 100.0)}
 
 
 def test_references_have_no_band(summary: Summary) -> None:

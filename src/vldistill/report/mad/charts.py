@@ -47,7 +47,8 @@ def _accuracy(summary: Summary, task: str, side: str, subset: str) -> Chart | No
             [(math.log10(mean.place.fraction), mean.value) for mean in drawn[arm]],
             tones[arm],
             thin=arm in REFERENCES,
-            band=() if arm in REFERENCES else [(mean.low, mean.high) for mean in drawn[arm]],
+            # stretched for few seeds, an interval may leave the scale
+            band=() if arm in REFERENCES else [(max(0.0, mean.low), min(100.0, mean.high)) for mean in drawn[arm]],
             marked=True,
         )
         for arm in sorted(order, key=lambda arm: arm == "mad")
@@ -65,7 +66,7 @@ def _accuracy(summary: Summary, task: str, side: str, subset: str) -> Chart | No
     )
     n = sorted({mean.items for found in drawn.values() for mean in found})
     counted = f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,} to {n[-1]:,}"
-    caption = f"{title}: {names.subset(subset)}, n = {counted}. Bands: two-level bootstrap interval."
+    caption = f"{title}: {names.subset(subset)}, n = {counted}. Bands: two-level bootstrap interval, within 0 to 100."
     if left_out := sorted(by_arm.keys() - drawn.keys(), key=names.place_of):
         told = "; ".join(map(names.arm, left_out)) if len(left_out) <= NAMED else f"{len(left_out)} arms"
         caption += f" Run at one size only, and in the table of every arm alone: {told}."
