@@ -94,6 +94,10 @@ def test_no_gain_is_shown_by_a_narrow_interval_only(low, high, met):
         ({"baseline_matching": {"test": 0.6}}, ("head from pre-training's matching",)),
         ({"projected_input": {"test": 0.65}}, ("projected teacher features",)),
         ({"baseline_gap0": {"test": 0.4}, "mad_gap0": {"test": 0.6}}, ("nothing to teach",)),
+        (
+            {"baseline_gap0": {"test": 0.4}, "mad_gap0": {"test": 0.6}, "undistilled_gap0": {"test": 0.6}},
+            ("nothing to teach; over the same learning rates without distillation it is ",),
+        ),
         ({"blind": {"test": 0.6}}, ("sees no image",)),
         ({}, ("No arm with another item's",)),
     ],

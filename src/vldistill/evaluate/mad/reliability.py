@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vldistill.evaluate.mad.bars import FULL
-from vldistill.evaluate.mad.statistics import BASELINE, DEV, IN_DOMAIN, METHOD_ARM, Difference, Mean, is_chief
+from vldistill.evaluate.mad.statistics import BASELINE, DEV, IN_DOMAIN, METHOD_ARM, Difference, Family, Mean, is_chief
+from vldistill.evaluate.mad.tables import Place
 
 SHUFFLED = "shuffled_targets"
+NOTHING_UNSEEN = ("mad_gap0", "undistilled_gap0")
 CEILING = 92.0
 """Percent; above it, a baseline with all training data leaves too little room for arms to differ in."""
 EXPLAINED = {
@@ -47,13 +49,21 @@ def reliability_warnings(
         found.append("No arm with another item's teacher targets was run.")
     found += _blind(differences)
     found += _ceiling(means)
-    found += [
-        f"{one.place.task} at {one.place.fraction} %, {one.place.subset}: MAD gains {one.value:+.1f} points where the "
-        "student has seen every synonym, and there is nothing to teach."
-        for one in gap.get(0, ())
-        if one.low > 0
-    ]
+    found += [_nothing_to_teach(one, by_pair) for one in gap.get(0, ()) if one.low > 0]
     return found
+
+
+def _nothing_to_teach(gain: Difference, by_pair: Mapping[tuple[Family, Place, str, str], Difference]) -> str:
+    """A gain where the student has seen every synonym, beside that over the same learning rates where it was run."""
+    said = (
+        f"{gain.place.task} at {gain.place.fraction} %, {gain.place.subset}: MAD gains {gain.value:+.1f} points where "
+        "the student has seen every synonym, and there is nothing to teach"
+    )
+    alike = by_pair.get(("effects", gain.place, *NOTHING_UNSEEN))
+    if alike is None:
+        return f"{said}."
+    interval = f"{alike.value:+.1f}, interval {alike.low:+.1f} to {alike.high:+.1f}"
+    return f"{said}; over the same learning rates without distillation it is {interval}."
 
 
 def _ceiling(means: Sequence[Mean]) -> list[str]:
