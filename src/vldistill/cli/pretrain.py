@@ -21,6 +21,8 @@ from vldistill.pretrain.names import NAMES
 def command(name: str, deadline: float | None) -> None:
     """Make the model NAME: clip, clip_untrained, bart, bart_no_direct, student, student_gap0, _gap25 or _gap50.
 
+    Those of a chosen gap go on from student, which is made first.
+
     Trains a stand-in, or loads published weights, as params.yaml says. Stopped or killed, it goes on where it was when
     called again. Dev figures stand in the manifest's meta.
     """
