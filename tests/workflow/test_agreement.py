@@ -81,9 +81,13 @@ def test_clone_and_pull_then_one_edited_key_give_equal_lists(
     listed = project.stages_of(project.planned_rules())
     changed = set(project.status())
 
+    planned = project.vldistill("plan")
+
     assert bool(changed) == bool(key)
     assert listed == downstream(project, changed)
-    # a dry run leaves no trace
+    assert ("nothing to be done" in planned) == (not changed)
+    assert all(f"  {name}: " in planned for name in changed)
+    # neither a dry run nor a plan leaves a trace
     assert not (project.root / ".snakemake/vldistill-agreed.json").exists()
     assert not list(project.root.glob(".snakemake/metadata/*"))
 

@@ -50,7 +50,10 @@ METADATA = Path(".snakemake/metadata")
 
 def mode(workflow: Any) -> str | None:
     """`run` or `dry`; None where this call makes no results: a process of a job, --lint, --unlock, ..."""
-    if not workflow.is_main_process or Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+    program = Path(sys.argv[0])
+    # `python -m snakemake`; `python -m frontends` reads the Snakefile as well, to tell what would run
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    if not workflow.is_main_process or name != "snakemake":
         return None
     arguments = parsed()
     if any(getattr(arguments, name, None) for name in IDLE):
