@@ -103,6 +103,15 @@ def test_a_head_starts_from_matching_only_where_choices_are_scored() -> None:
         mad(active=["mad_matching"])
 
 
+def test_a_published_student_has_no_head_that_starts_from_matching() -> None:
+    grids = {"matching_head": {"arms": ["baseline_matching"], "tasks": ["vcr"]}}
+    tree = {"pretrain": {"student": {"source": "vilt"}}, "distill": {"mad": FEW | {"extra": grids}}}
+    with pytest.raises(
+        InputError, match=r"extra\.matching_head\.arms: baseline_matching starts its head from matching"
+    ):
+        parse(tree)
+
+
 def test_dev_agrees_only_where_a_sweep_was_taken_over_and_both_arms_have_equal_settings() -> None:
     other = {**RATES, "learning_rate": 0.002}
     own = {"vcr-10": RATES, "vcr-25": RATES, "vcr-100": RATES, "vqa-25": RATES}

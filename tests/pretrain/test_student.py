@@ -276,6 +276,13 @@ def test_a_student_of_a_chosen_gap_starts_from_the_usual_one(tmp_path: Path) -> 
         assert torch.equal(own[tokenizer.word_id(word)], theirs[start.tokenizer.word_id(word)]), word
     for word in ("azure", "teal"):  # the usual one has not met them
         assert torch.equal(own[tokenizer.word_id(word)], fresh[tokenizer.word_id(word)]), word
+    narrower = SingleStream(shape_of(settings(model={"width": 16, "layers": 2, "heads": 2}).model, 9, 8), tokenizer)
+    with pytest.raises(InputError, match=r"another shape or of an older version.*vldistill pretrain student"):
+        carry_over(start, narrower)
+    new = start.facts.pop("new_tokens")
+    with pytest.raises(InputError, match="of an older version"):
+        carry_over(start, student)
+    start.facts["new_tokens"] = new
     others = {name: value for name, value in start.state_dict().items() if "word_embeddings" not in name}
     assert all(torch.equal(student.state_dict()[name], value) for name, value in others.items())
 

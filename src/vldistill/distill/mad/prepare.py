@@ -79,7 +79,7 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
     words = _embed_words(params, student, subset.train, maps, sources, options)
     started = options.task_head == "matching"
     matching = load_matching(sources.paths["student"], student.width) if started else None
-    # all that is drawn from here on, is drawn alike in all arms: first the head
+    # drawn alike in all arms: the head here, and in training what each step draws up to the last layer's dropout
     seed_everything(cell.seed)
     model = MadModel(student, cell.task, subset.answers, _teacher_input(maps, options, student), matching)
     teaching = teach(subset.train, seen, sources, maps, options, model, cell.seed, constant)
