@@ -9,7 +9,6 @@ from __future__ import annotations
 from vldistill.signals import EXIT_STOPPED, Stopped
 from vldistill.training.checkpoint import discard
 from vldistill.training.distributed import gather_rows
-from vldistill.training.loggers import open_loggers
 from vldistill.training.loop import Run, Task, deadline_after, seed_everything, train
 from vldistill.training.sampler import Sampler
 
@@ -22,7 +21,6 @@ __all__ = [
     "deadline_after",
     "discard",
     "gather_rows",
-    "open_loggers",
     "seed_everything",
     "train",
 ]

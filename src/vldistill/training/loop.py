@@ -22,7 +22,7 @@ from vldistill.params.training import Training
 from vldistill.progress import Progress
 from vldistill.signals import Stopped, StopRequest, stop_requests
 from vldistill.training import checkpoint, distributed, new_words
-from vldistill.training.loggers import Logger
+from vldistill.training.loggers import open_loggers
 from vldistill.training.metrics import MetricLog
 from vldistill.training.new_words import NewWords
 from vldistill.training.sampler import Sampler
@@ -80,7 +80,6 @@ class Run:
     """`time.monotonic()` moment by which the state must be saved."""
     until: int | None = None
     """Number of steps after which training ends for good, on the schedule of all; None = after all of them."""
-    loggers: Sequence[Logger] = ()
 
 
 def train(task: Task, options: Training, run: Run) -> dict[str, float]:
@@ -156,6 +155,7 @@ class _Loop:
             if distributed.rank() == 0
             else None
         )
+        self._loggers = open_loggers(run.folder, run.name, self.step) if self.metrics else []
         self._ahead = ThreadPoolExecutor(1) if options.prefetch else None
         self._next: Future[list[Batch]] | None = None
 
@@ -163,7 +163,7 @@ class _Loop:
         """Release the prefetch thread and the loggers."""
         if self._ahead:
             self._ahead.shutdown(cancel_futures=True)
-        for logger in self.run.loggers:
+        for logger in self._loggers:
             logger.close()
 
     def until_done(self, stop: StopRequest) -> dict[str, float]:
@@ -270,7 +270,7 @@ class _Loop:
                 "Lower learning_rate or lengthen warmup; the checkpoints before are intact"
             ) from error
         if line is not None:
-            for logger in self.run.loggers:
+            for logger in self._loggers:
                 logger.log(self.step, {name: value for name, value in line.items() if name != "step"})
 
     def _save(self) -> None:
