@@ -65,6 +65,23 @@ def test_gpu_jobs_are_asked_for_in_one_place(fresh: Project, tmp_path: Path) -> 
     assert asking == GPU_RULES
 
 
+def test_a_site_sets_resources_of_one_rule_and_keeps_its_gpus(fresh: Project) -> None:
+    site = {
+        "VLDISTILL_SLURM_GPU_PARTITION": "gpu",
+        "VLDISTILL_SLURM_RESOURCES": "distill_vlkd_cells:runtime=2880 report:mem_mb=9000",
+    }
+    text = fresh.run("snakemake", "--profile", "slurm", "--dry-run", "all", **site)
+    jobs = {block.split(":")[0]: block for block in text.split("\nrule ")[1:]}
+    assert "runtime=2880" in jobs["distill_vlkd_cells"]
+    assert "mem_mb=9000" in jobs["report"]
+    assert {rule for rule, block in jobs.items() if "slurm_partition=gpu" in block} == GPU_RULES
+    text = fresh.run(
+        "snakemake", "--profile", "slurm", "--dry-run", "all", check=False, VLDISTILL_SLURM_RESOURCES="report"
+    )
+    assert "RULE:NAME=VALUE is expected, not 'report'" in text
+    assert "Traceback" not in text
+
+
 def test_overrides_outside_params_are_refused(fresh: Project) -> None:
     text = fresh.run("snakemake", "--dry-run", "--config", "compute=1", "--", "all", check=False)
     assert "--config and --configfile are refused" in text
