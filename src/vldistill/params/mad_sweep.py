@@ -14,6 +14,8 @@ from vldistill.params.mad_settings import SETTINGS, TRIALS, Trial
 
 SIZES = (10, 25, 100)
 """The training subsets that the sweep was run on, in percent."""
+STEPS_CHANGED = ("vcr", 100)
+"""Where arms have other steps than in the sweep, 1,000 instead of 1,200: its choice was of another training."""
 
 
 class Sweep(Section):
@@ -52,7 +54,7 @@ class Sweep(Section):
         "of their own.",
     )
     chosen: list[str] = Field(
-        default_factory=lambda: [f"{task}-{size}" for task in TASKS for size in SIZES],
+        default_factory=lambda: [f"{task}-{size}" for task in TASKS for size in SIZES if (task, size) != STEPS_CHANGED],
         description="TASK-FRACTION as in `vcr-25` where `settings` are, for every arm of the sweep, what its hold-out "
         "chose, and those of `ARM_dev_tuned` what dev chose; `vldistill tuning` lists them. Who edits an entry there "
         "takes the place out: the report says where settings come from by this list alone.",

@@ -184,7 +184,7 @@ def _settings_notes(params: Params, found: Found) -> list[str]:
             "those that a hold-out inside the training subset of the same task and size chose; a control has those of "
             "the arm that it is held against. Steps, batch size and dropout are alike for all arms; the "
             "default\u2019s were chosen on dev, and the number of chosen words, the scope and the projections of "
-            "distillation were chosen on dev, too (docs/tuning.md)."
+            "distillation were chosen on dev, too, in more trials than the baseline had there (docs/tuning.md)."
         )
     if elsewhere:
         told.append(
