@@ -17,8 +17,8 @@ STAGES = {
     "download": "Fetch or render one data set and turn it into records and images.",
     "pretrain": "Load published weights, or train the miniature stand-ins.",
     "features": "Extract frozen teacher features into a memory-mapped store.",
-    "split": "Write the id lists of dev and test.",
-    "distill": "Distil: train cells (arm, seed) or gather them.",
+    "split": "Write id lists: dev and test, low-shot subsets, shifted tests; also of your own files.",
+    "distill": "Distil by VLKD or MAD: train cells (arm, seed, MAD: task and size) or gather them.",
     "evaluate": "Predict and score.",
     "report": "Write the report page, its tables and plots.",
 }
