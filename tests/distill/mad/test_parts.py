@@ -58,6 +58,7 @@ def entailments(count: int, classes: int = 3) -> Items:
         teacher_texts=[f"text {at}" for at in range(count)],
         choices=1,
         targets=torch.arange(count) % classes,
+        objects=[()] * count,
     )
 
 
@@ -81,7 +82,7 @@ def test_vcr_texts_for_student_and_teacher() -> None:
     assert reasons.texts[3] == ["who is [1] ?", "a red one", "because d"] and reasons.targets.tolist() == [3]
     both = joined(answers, reasons)
     assert len(both) == 2 and len(both.texts) == 8 and both.groups == ["film"] * 2
-    assert both.take([1]).texts == reasons.texts
+    assert both.take([1]).texts == reasons.texts and both.objects == [tuple(CHOICE.objects)] * 2
     assert choice_items([replace(CHOICE, answer_label=None)], ANSWERS).targets.tolist() == [-1]
     assert choice_items([CHOICE], ANSWERS, "it").teacher_texts[2] == "it and it run"
 
@@ -119,7 +120,9 @@ def picture_of(texts: list[list[str]]) -> tuple[Items, Inputs, Vectors]:
         text=torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
         language_model=None,
     )
-    items = Items("snli_ve", list("abc"), list("abc"), list("aba"), texts, ["x"] * 3, 1, torch.zeros(3).long())
+    items = Items(
+        "snli_ve", list("abc"), list("abc"), list("aba"), texts, ["x"] * 3, 1, torch.zeros(3).long(), [()] * 3
+    )
     return items, inputs, vectors
 
 

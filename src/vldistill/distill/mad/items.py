@@ -1,8 +1,8 @@
 """The items of a task: what the student reads, which text the teachers read, and the target.
 
 Inputs as the students' papers have them: SNLI-VE ``[hypothesis]``, VQA ``[question]``, VCR one text a choice,
-``[question, answer]`` and ``[question, right answer, rationale]``. An object is ``[i]`` for the student and its class
-for a teacher.
+``[question, answer]`` and ``[question, right answer, rationale]``. An object is ``[i]`` for the student, which reads
+its name instead where it knows no tags (`vldistill.models.student.tokens.object_names`), and its class for a teacher.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Items:
         choices: C.
         targets: [N] index of the right label or choice, -1 where it is not public; VQA: scores [N, answers], whose rows
             are made when they are asked for.
+        objects: class of each object that the item's texts may name by a tag; empty where tags mean nothing.
     """
 
     task: str
@@ -46,6 +47,7 @@ class Items:
     teacher_texts: list[str]
     choices: int
     targets: Tensor | SoftTargets
+    objects: list[tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,6 +63,7 @@ class Items:
             texts=[self.texts[row] for row in rows],
             teacher_texts=[self.teacher_texts[row] for row in rows],
             targets=self.targets[torch.tensor(chosen, dtype=torch.long)],
+            objects=[self.objects[item] for item in chosen],
         )
 
 
@@ -75,6 +78,7 @@ def entailment_items(records: Sequence[EntailmentRecord]) -> Items:
         teacher_texts=[record.hypothesis for record in records],
         choices=1,
         targets=torch.tensor([LABELS.index(record.label) for record in records], dtype=torch.long),
+        objects=[()] * len(records),
     )
 
 
@@ -92,6 +96,7 @@ def question_items(records: Sequence[QuestionRecord], answers: Sequence[str]) ->
         teacher_texts=[record.question for record in records],
         choices=1,
         targets=targets,
+        objects=[()] * len(records),
     )
 
 
@@ -122,6 +127,7 @@ def choice_items(records: Sequence[ChoiceRecord], part: str, tagged_as: str = ""
         ],
         choices=CHOICES,
         targets=torch.tensor([-1 if label is None else label for label in labels], dtype=torch.long),
+        objects=[tuple(record.objects) for record in records],
     )
 
 
@@ -135,6 +141,7 @@ def joined(one: Items, other: Items) -> Items:
         texts=one.texts + other.texts,
         teacher_texts=one.teacher_texts + other.teacher_texts,
         targets=_joined(one.targets, other.targets),
+        objects=one.objects + other.objects,
     )
 
 

@@ -29,7 +29,7 @@ from vldistill.distill.mad.lookup import AT_ONCE, Table, changed, firsts, groupe
 from vldistill.distill.mad.words import is_content
 from vldistill.features.sentences import bare
 from vldistill.features.store import Store, sentence_key
-from vldistill.models.student import Tokens, object_tag
+from vldistill.models.student import Tokens, tagged_object
 
 CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL = TEACHERS = ("clip_image", "clip_text", "language_model")
 Selection = Literal["selected", "argmin", "random"]
@@ -138,7 +138,7 @@ def content_words(text: Sequence[str]) -> list[tuple[int, str]]:
     All its words where none is one; tags of objects are no words.
     """
     first = sum(len(segment.split()) for segment in text[:-1])
-    words = [(first + at, bare(word)) for at, word in enumerate(text[-1].split()) if not _is_tag(word)]
+    words = [(first + at, bare(word)) for at, word in enumerate(text[-1].split()) if tagged_object(word) is None]
     words = [(number, word) for number, word in words if word]
     return [(number, word) for number, word in words if is_content(word)] or words
 
@@ -155,11 +155,6 @@ def _candidates(texts: Sequence[Sequence[str]], tokens: Tokens) -> Iterator[list
 
 FALLBACK = "a"
 """A word every store of texts has; where it is the only candidate, its vector decides nothing."""
-
-
-def _is_tag(word: str) -> bool:
-    number = word[1:-1]
-    return number.isdecimal() and word == object_tag(int(number))
 
 
 def _dots(words: Table, images: Tensor, rows: Tensor) -> Tensor:
