@@ -10,27 +10,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
-from tests.distill.mad.project import TRAINING, arms_on, cell, make_student, write_params
+from tests.distill.mad.project import TRAINING, arms_on, cell, make_student, params_tree, write_params
 from tests.distill.mad.spoil import republish, spoil
-from vldistill import artifact, features, layout
+from vldistill import artifact, distill, features, layout
 from vldistill.cells import MadCell
 from vldistill.distill.mad import lookup
 from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.inputs import make_inputs
 from vldistill.distill.mad.items import entailment_items
-from vldistill.distill.mad.key import subset_file
+from vldistill.distill.mad.key import cell_key, subset_file
 from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
+from vldistill.evaluate.mad.batch import mad_predict_batch, mad_predict_gather
 from vldistill.evaluate.mad.data import BLIND, TEACHER
 from vldistill.evaluate.mad.predict import Predictor, rows_of
 from vldistill.evaluate.mad.references import WITHOUT_IMAGE, reference_rows
 from vldistill.files import read_json
 from vldistill.models.mad import MadModel
 from vldistill.models.student.matching import load_matching
-from vldistill.params import Params
+from vldistill.params import Params, load
 from vldistill.params.mad_grid import TASKS
 from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
 from vldistill.training import Run, train
@@ -271,6 +273,33 @@ def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:
     other, _ = made.model({**batch, "teacher_text": -batch["teacher_text"]})
     assert full.shape == other.shape and not torch.allclose(full, other)
     assert not prepared(rendered, "mad").model.sees_teacher
+
+
+@pytest.mark.parametrize("arm", ["mad", "projected_input"])
+def test_the_question_is_read_by_features_head_losses_and_predictions_alike(root: Path, arm: str) -> None:
+    tree = params_tree(active=[arm], default_seeds=1, fractions=[50], teachers={"language_model": 1.0})
+    tree["evaluate"] = {"mad": {"leaderboard": f"{arm}-f50-s0"}}
+    (root / "params.yaml").write_text(yaml.safe_dump(tree))
+    alone = load(root / "params.yaml")
+    key = cell_key(alone, root, cell(arm, "vcr")), cell_key(alone, root, cell(arm))
+    tree["features"]["vcr_text"] = "question_choice"
+    params = Params.model_validate(tree)
+    assert cell_key(params, root, cell(arm, "vcr")) != key[0] and cell_key(params, root, cell(arm)) == key[1]
+    with pytest.raises(InputError, match="texts"):
+        prepare(params, root, cell(arm, "vcr"))
+    for encoder in ("clip", "bart"):
+        features.run(params, root, encoder, layout.TEXTS)
+    made = prepare(params, root, cell(arm, "vcr"))
+    if arm == "mad":
+        picks, tokens = made.task._teaching.picks, made.task._inputs.tokens
+        assert picks is not None
+        first_sep = (tokens.ids[:, 1:] == made.model.student.tokenizer.sep).int().argmax(dim=1)
+        assert (picks.token < first_sep[:, None]).any() and (picks.token > first_sep[:, None]).any()
+    distill.mad_batch(params, root, "vcr", 0)
+    distill.mad_gather(params, root, "vcr")
+    mad_predict_batch(params, root, "vcr", 0)
+    predicted = mad_predict_gather(params, root, "vcr")
+    assert (predicted / "leaderboard.csv").is_file() and (predicted / "test" / f"{TEACHER}-f50-s0.jsonl").is_file()
 
 
 def test_a_student_of_other_regions_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.batch import mad_predict_batch, mad_predict_gather
 from vldistill.evaluate.mad.score import mad_score
 from vldistill.evaluate.metrics.vqa import vqa_accuracy
-from vldistill.features.sentences import bare, texts_of
+from vldistill.features.sentences import PLAIN, bare, texts_of
 from vldistill.files import read_jsonl
 from vldistill.models.mad import MadModel
 from vldistill.models.region_files import PATTERNS, file_name
@@ -157,7 +157,7 @@ def assert_reads_names(params: Params, root: Path, one: MadCell) -> None:
     """A student that knows no tags reads first names and classes in their places; they are no words of a teacher."""
     made = prepare(params, root, one)
     records, ids = layout.download(root, record_set(params, root, one.task)), subset_file(params, root, one)
-    items = load_subset(one.task, records, ids, made.options, one.seed, "", ()).train
+    items = load_subset(one.task, records, ids, made.options, one.seed, PLAIN, ()).train
     tokenizer, tokens = made.model.student.tokenizer, made.task._inputs.tokens
     assert len(tokens) == len(items.texts)
     tags = names = 0

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vldistill.evaluate.metrics.vqa_formula import soft_targets
-from vldistill.features.sentences import spelled
+from vldistill.features.sentences import PLAIN, Wording, judged
 from vldistill.models.student import object_tag
 from vldistill.models.student.heads import AnswerVocabulary, SoftTargets
 from vldistill.records import CHOICES, LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord, Token
@@ -32,7 +32,7 @@ class Items:
         groups: image of each item, or its movie: what no split may cut.
         images: image key of each item.
         texts: segments of each text.
-        teacher_texts: what a teacher reads of each text.
+        teacher_texts: what a teacher reads of each text: of VCR the last segment, or all (`features.sentences.judged`).
         choices: C.
         targets: [N] index of the right label or choice, -1 where it is not public; VQA: scores [N, answers], whose rows
             are made when they are asked for.
@@ -100,13 +100,13 @@ def question_items(records: Sequence[QuestionRecord], answers: Sequence[str]) ->
     )
 
 
-def choice_items(records: Sequence[ChoiceRecord], part: str, tagged_as: str = "") -> Items:
+def choice_items(records: Sequence[ChoiceRecord], part: str, wording: Wording = PLAIN) -> Items:
     """VCR's questions with their answers, or, given the right answer, with their rationales.
 
     Args:
         records: the questions; for rationales with a public answer.
         part: `ANSWERS` or `RATIONALES`.
-        tagged_as: as `features.sentences.spelled`.
+        wording: how texts are put to the teachers.
     """
     choices = [record.answers if part == ANSWERS else record.rationales for record in records]
     labels = [record.answer_label if part == ANSWERS else record.rationale_label for record in records]
@@ -116,12 +116,12 @@ def choice_items(records: Sequence[ChoiceRecord], part: str, tagged_as: str = ""
         groups=[record.movie for record in records],
         images=[record.image for record in records],
         texts=[
-            [*_asked(record, part), student_text(choice)]
+            [student_text(tokens) for tokens in (*_asked(record, part), choice)]
             for record, of_record in zip(records, choices, strict=True)
             for choice in of_record
         ],
         teacher_texts=[
-            spelled(choice, record.objects, tagged_as)
+            judged(_asked(record, part), choice, record.objects, wording)
             for record, of_record in zip(records, choices, strict=True)
             for choice in of_record
         ],
@@ -159,8 +159,8 @@ def student_text(tokens: Sequence[Token]) -> str:
     )
 
 
-def _asked(record: ChoiceRecord, part: str) -> list[str]:
-    question = [student_text(record.question)]
+def _asked(record: ChoiceRecord, part: str) -> list[list[Token]]:
+    """What stands before a choice."""
     if part == ANSWERS or record.answer_label is None:
-        return question
-    return [*question, student_text(record.answers[record.answer_label])]
+        return [record.question]
+    return [record.question, record.answers[record.answer_label]]
