@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import lmdb
@@ -18,6 +22,8 @@ from open_clip.model import CLIP
 from PIL import Image
 
 from vldistill.errors import InputError
+from vldistill.files import sha256_file
+from vldistill.models import region_folders
 from vldistill.models.region_arrays import from_npz, most_confident
 from vldistill.models.region_files import FolderSource, RegionFiles, file_name, open_source, read_regions
 from vldistill.models.region_folders import folder_of, identity
@@ -217,15 +223,88 @@ def test_files_of_a_set_are_found_by_image(tmp_path: Path, monkeypatch: pytest.M
     (folder / "flickr30k_000000000007.npz").write_bytes(npz(12))
     (folder / "other.npz").write_bytes(npz(3))
     assert folder_of("flickr30k") == folder
-    before = identity(folder)
+    before = identity(folder, tmp_path)
     (folder / "names.json").write_text('{"8.jpg": "other.npz"}')
-    assert identity(folder) != before
+    assert identity(folder, tmp_path) != before
     assert RegionFiles(folder, "flickr30k").read(["7.jpg", "8.jpg"]).mask.sum(dim=1).tolist() == [11, 4]
     monkeypatch.setenv("VLDISTILL_REGIONS_FLICKR30K", str(tmp_path))
     assert folder_of("flickr30k") == tmp_path
     (folder / "names.json").write_text("[]")
     with pytest.raises(InputError, match=r"names\.json: not an object"):
         RegionFiles(folder, "flickr30k")
+
+
+def test_the_content_of_the_files_is_part_of_the_key_and_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, scratch = tmp_path / "regions", tmp_path / "scratch"
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(scratch))
+    folder.mkdir()
+    for name in ("a.npz", "b.npz"):
+        (folder / name).write_bytes(name.encode())
+    read: list[str] = []
+
+    def counting(path: Path) -> str:
+        read.append(Path(path).name)
+        return sha256_file(path)
+
+    monkeypatch.setattr(region_folders, "sha256_file", counting)
+    first = identity(folder)
+    assert identity(folder) == first and sorted(read) == ["a.npz", "b.npz"]
+    (folder / "a.npz").write_bytes(b"x.npz")
+    os.utime(folder / "a.npz", ns=(1, 1))
+    changed = identity(folder)
+    assert changed != first and sorted(read) == ["a.npz", "a.npz", "b.npz"], "equal size, and only this one is read"
+    (folder / "a.npz").write_bytes(b"a.npz")
+    assert identity(folder) == first, "the same bytes at another time are the same features"
+    (folder / "lock.mdb").write_bytes(b"a reader")
+    assert identity(folder) == first and "lock.mdb" not in read
+    (folder / "b.npz").rename(folder / "c.npz")
+    assert identity(folder) not in (first, changed)
+    moved = folder.rename(tmp_path / "moved")
+    (moved / "c.npz").rename(moved / "b.npz")
+    assert identity(moved) == first, "where they lie is no part of it"
+    assert len([path for path in scratch.iterdir() if path.suffix == ".json"]) == 2
+
+
+def test_several_that_ask_at_once_read_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(tmp_path / "scratch"))
+    folder, read = tmp_path / "regions", []
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.npz").write_bytes(bytes([number]))
+
+    def slowly(path: Path) -> str:
+        read.append(path)
+        time.sleep(0.005)
+        return sha256_file(path)
+
+    monkeypatch.setattr(region_folders, "sha256_file", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(identity, [folder] * 4))
+    assert len(set(found)) == 1 and len(read) == 20
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        assert set(processes.map(identity, [folder] * 2)) == set(found)
+
+
+def test_what_was_read_before_a_failure_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(tmp_path / "scratch"))
+    folder, read = tmp_path / "regions", []
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.npz").write_bytes(bytes([number]))
+
+    def failing(path: Path) -> str:
+        read.append(path)
+        if len(read) == 3:
+            raise OSError("no such disk")
+        return sha256_file(path)
+
+    monkeypatch.setattr(region_folders, "sha256_file", failing)
+    with pytest.raises(OSError, match="no such disk"):
+        identity(folder)
+    identity(folder)
+    assert len(read) == 5
 
 
 def write_lmdb(folder: Path, values: dict[str, bytes]) -> None:

@@ -71,7 +71,7 @@ def region_identities(params: Params, root: str | Path, *datasets: str) -> dict[
     folders = {dataset: region_files(params, root, dataset) for dataset in datasets}
     if not all(folders.values()):
         return {}
-    return {"region_files": {dataset: identity(folder) for dataset, folder in folders.items() if folder}}
+    return {"region_files": {dataset: identity(folder, root) for dataset, folder in folders.items() if folder}}
 
 
 def asks_teacher(options: MadOptions) -> bool:
