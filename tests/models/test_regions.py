@@ -24,12 +24,13 @@ from PIL import Image
 from vldistill.errors import InputError
 from vldistill.files import sha256_file
 from vldistill.models import region_folders
-from vldistill.models.region_arrays import from_npz, most_confident
+from vldistill.models.region_arrays import Place, from_npz, most_confident
 from vldistill.models.region_files import FolderSource, RegionFiles, file_name, open_source, read_regions
 from vldistill.models.region_folders import folder_of, identity
 from vldistill.models.regions import encode_regions, geometry, intersection_over_union, shares, tag_ids
 from vldistill.models.teacher import ImageTower, load_teacher, save_teacher
 
+HERE = Place(Path("here.npz"))
 PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
 CONFIG = {
     "embed_dim": 24,
@@ -156,18 +157,18 @@ def packed(boxes: int = 14, width: int = 6, **changes) -> bytes:
 
 
 def test_as_many_boxes_as_uniter_takes() -> None:
-    features, boxes = most_confident(arrays(), "a.npz", fewest=2)
+    features, boxes = most_confident(arrays(), HERE, fewest=2)
     assert len(features) == len(boxes) == int((np.linspace(0.9, 0.1, 14) > 0.2).sum()) and boxes.shape[1] == 4
-    assert len(most_confident(arrays(), "a.npz", threshold=0.8, fewest=10)[0]) == 10
-    assert len(most_confident(arrays(), "a.npz", fewest=1, most=5)[0]) == 5
-    assert len(most_confident(arrays(4), "a.npz")[0]) == 4
+    assert len(most_confident(arrays(), HERE, threshold=0.8, fewest=10)[0]) == 10
+    assert len(most_confident(arrays(), HERE, fewest=1, most=5)[0]) == 5
+    assert len(most_confident(arrays(4), HERE)[0]) == 4
 
 
 def test_regions_of_files(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(npz(12))
     (tmp_path / "b.npz").write_bytes(npz(3))
     found = read_regions(open_source(tmp_path), ["a.npz", "b.npz"], threshold=0.0)
-    features, boxes = most_confident(from_npz(npz(3), "b.npz"), "b.npz")
+    features, boxes = most_confident(from_npz(npz(3), HERE), HERE)
     assert found.mask.sum(dim=1).tolist() == [13, 4] and found.pooled is None
     torch.testing.assert_close(found.features[1, 0], torch.from_numpy(features).mean(dim=0))
     torch.testing.assert_close(found.boxes[1, 1:4], torch.from_numpy(geometry(boxes)))
@@ -193,14 +194,17 @@ def test_broken_files_are_named(tmp_path: Path, data: bytes, message: str) -> No
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(InputError, match=message) as caught:
         read_regions(FolderSource(tmp_path), ["a.npz"])
-    assert "a.npz" in str(caught.value)
+    assert str(caught.value).startswith(f"file {tmp_path / 'a.npz'}") and caught.value.record is None
 
 
 def test_widths_that_differ_and_files_that_are_missing(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(npz(12))
     (tmp_path / "b.npz").write_bytes(npz(12, width=7))
-    with pytest.raises(InputError, match=r"file b\.npz, field features: 7 wide, others 6"):
+    with pytest.raises(InputError, match=r"file /.*/b\.npz, field features: 7 wide, others 6"):
         read_regions(FolderSource(tmp_path), ["a.npz", "b.npz"])
+    write_lmdb(tmp_path / "lmdb", {"a.npz": npz(12), "b.npz": npz(12, width=7)})
+    with pytest.raises(InputError, match=r"data\.mdb, record b\.npz, field features: 7 wide, others 6"):
+        read_regions(open_source(tmp_path / "lmdb"), ["a.npz", "b.npz"])
     with pytest.raises(InputError, match=r"c\.npz: no region features"):
         read_regions(FolderSource(tmp_path), ["c.npz"])
     with pytest.raises(InputError, match="no such folder"):
@@ -347,6 +351,8 @@ class Harmful:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        (npz()[:300], "not a readable .npz"),
+        (npz(0), "field features: no boxes"),
         (packed()[:300], "neither .npz nor readable msgpack"),
         (packed(conf=None), r"field conf: no such array"),
         (packed(conf=0.5), r"field conf: no such array"),
@@ -359,7 +365,7 @@ def test_broken_values_are_named(tmp_path: Path, value: bytes, message: str) -> 
     write_lmdb(tmp_path, {"a.npz": value})
     with pytest.raises(InputError, match=message) as caught:
         read_regions(open_source(tmp_path), ["a.npz"])
-    assert "a.npz" in str(caught.value)
+    assert str(caught.value).startswith(f"file {tmp_path / 'data.mdb'}, record a.npz")
 
 
 def test_a_folder_that_is_no_lmdb_and_packages_that_are_missing(
@@ -378,6 +384,6 @@ def test_a_folder_that_is_no_lmdb_and_packages_that_are_missing(
     for module, package in (("msgpack", "msgpack"), ("msgpack_numpy", "msgpack-numpy")):
         monkeypatch.setitem(sys.modules, module, None)
         assert len(source.read("a.npz")["conf"]) == 14
-        with pytest.raises(InputError, match=rf"b\.npz: the package {package} is not installed.*pip install {package}"):
+        with pytest.raises(InputError, match=rf"data\.mdb: the package {package} is not.*pip install {package}"):
             source.read("b.npz")
         monkeypatch.undo()
