@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vldistill import artifact, features, layout
 from vldistill.errors import InputError
@@ -97,11 +99,21 @@ def test_an_image_without_boxes_is_named(project: Path, params: Params) -> None:
         features.run(params, project, "clip", "coco")
 
 
-def test_the_margin_of_crops_is_part_of_the_key(project: Path, params: Params) -> None:
-    first = artifact.fingerprint(features.run(params, project, "clip", "coco"))
-    wider = params.model_copy(deep=True).model_dump()
-    wider["pretrain"]["student"]["regions"]["margin"] = 0.5
-    assert artifact.fingerprint(features.run(Params.model_validate(wider), project, "clip", "coco")) != first
+@pytest.mark.parametrize("other", [{"margin": 0.5}, {"pad": False}])
+def test_how_crops_are_made_is_part_of_the_key(project: Path, params: Params, other: dict) -> None:
+    wide = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 48, 3), dtype=np.uint8)).save(wide, "PNG")
+
+    def build(folder: Path) -> None:
+        write_regions(folder, [RegionsRecord("wide.png", 48, 16, [[4, 4, 12, 12]], ["cat"])])
+        with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+            archive.writestr("wide.png", wide.getvalue())
+
+    artifact.publish(layout.download(project, "flickr30k"), build)
+    first = artifact.fingerprint(features.run(params, project, "clip", "flickr30k"))
+    wider = params.model_dump()
+    wider["pretrain"]["student"]["regions"] |= other
+    assert artifact.fingerprint(features.run(Params.model_validate(wider), project, "clip", "flickr30k")) != first
 
 
 def test_objects_are_called_by_their_class() -> None:

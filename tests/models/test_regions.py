@@ -92,6 +92,19 @@ def test_a_crop_is_a_square_with_a_margin_moved_into_the_image(tower: ImageTower
         torch.testing.assert_close(crops(tower, image, box, margin), patch[0].mean(dim=0), atol=1e-5, rtol=1e-4)
 
 
+def test_without_padding_the_teachers_own_rule_takes_the_centre(tower: ImageTower) -> None:
+    image = picture(96, 32)
+    boxes = shares([[0, 0, 64, 32], [8, 8, 16, 16]], *image.size)
+    padded, plain = (encode_regions(tower, [(image, boxes)], most=3, margin=0, pad=pad) for pad in (True, False))
+    pooled, patch = tower.encode_images([image, image.crop((0, 0, 64, 32)), image.crop((8, 8, 16, 16))])
+    assert plain.pooled is not None
+    torch.testing.assert_close(plain.pooled[0], pooled, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(plain.features[0], patch.mean(dim=1), atol=1e-5, rtol=1e-4)
+    far = (padded.features[0] - plain.features[0]).abs().amax(dim=1) > 0.01
+    assert far.tolist() == [True, True, False], "squares are what they were"
+    assert torch.equal(padded.boxes, plain.boxes)
+
+
 def test_long_boxes_lose_nothing(tower: ImageTower) -> None:
     white, ends = Image.new("RGB", (96, 32), "white"), Image.new("RGB", (96, 32), "white")
     for left in (0, 64):
