@@ -21,7 +21,7 @@ from vldistill.distill.mad import lookup
 from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.inputs import make_inputs
 from vldistill.distill.mad.items import entailment_items
-from vldistill.distill.mad.key import cell_key, subset_file
+from vldistill.distill.mad.key import cell_key, partner_of, subset_file
 from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
@@ -141,19 +141,45 @@ def test_accumulated_micro_batches_equal_the_full_batch(rendered: Path, tmp_path
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("arm", ["mad_af", pytest.param("embeddings_init", marks=pytest.mark.slow)])
+FITTED = {
+    "baseline": "nothing but student and head",
+    "mad": "a head of the teacher for the weights",
+    "mad_af": "an adapter of the teacher, too",
+    "nkd_trainable": "projections",
+    "projected_input": "a student that sees the teacher",
+    "constant_weight": "another cell, whose mean weights it has",
+    "embeddings_init": "new words, by a map from the teacher",
+    "baseline_matching": "a head that starts from pre-training's",
+}
+"""One arm for each kind of thing that is trained or fitted beside the student, or instead of what others train."""
+QUICK = {("mad_af", task) for task in TASKS} | {("baseline", "snli_ve"), ("constant_weight", "snli_ve")}
+
+
+def fitted() -> list[Any]:
+    cases = [(arm, task) for arm in FITTED for task in TASKS if arm in arms_on(task)]
+    return [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize(("arm", "task"), fitted())
 def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str) -> None:
-    params = write_params(root, teachers={"language_model": 1.0})
+    params = write_params(root, teachers={"language_model": 1.0}, tuning={"holdout": 0.3})
     one = cell(arm, task)
-    before = run_mad_cell(params, root, one).path
+    partner = partner_of(params, one)
+    assert (partner is not None) == (arm == "constant_weight")
+    before = [run_mad_cell(params, root, each) for each in (one, partner or one)]
     spoil(root, task, set(read_json(subset_file(params, root, one))["ids"]))
-    after = run_mad_cell(params, root, one).path
-    assert before != after, "nothing was changed"
-    for name in ("head.safetensors", "student/model.safetensors"):
-        first, second = load_file(before / "model" / name), load_file(after / "model" / name)
-        assert all(torch.equal(first[key], second[key]) for key in first), name
-    assert (before / "metrics.jsonl").read_bytes() == (after / "metrics.jsonl").read_bytes()
+    after = [run_mad_cell(params, root, each) for each in (one, partner or one)]
+    for first, second in zip(before, after, strict=True):
+        assert first.path != second.path, "nothing was changed"
+        names = {path.relative_to(first.path) for path in first.path.rglob("*.safetensors")}
+        assert {Path("model/head.safetensors"), Path("model/student/model.safetensors")} <= names
+        for name in names:
+            weights, again = load_file(first.path / name), load_file(second.path / name)
+            assert weights.keys() == again.keys() and all(torch.equal(weights[key], again[key]) for key in weights)
+        assert (first.path / "metrics.jsonl").read_bytes() == (second.path / "metrics.jsonl").read_bytes()
+        assert first.result and second.result
+        for fact in ("weights", "holdout", "items"):
+            assert first.result[fact] == second.result[fact], fact
 
 
 @pytest.mark.parametrize("task", TASKS)
