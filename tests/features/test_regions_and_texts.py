@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vldistill import artifact, features, layout
 from vldistill.errors import InputError
-from vldistill.features.sentences import bare, spelled, texts_of, untagged
+from vldistill.features.sentences import SEGMENT, Wording, bare, spelled, texts_of, untagged
 from vldistill.features.store import open_store, sentence_key, verify
+from vldistill.features.texts import fitted
 from vldistill.models.images import open_image
 from vldistill.models.regions import encode_regions, shares
 from vldistill.models.teacher import load_teacher
@@ -95,11 +99,21 @@ def test_an_image_without_boxes_is_named(project: Path, params: Params) -> None:
         features.run(params, project, "clip", "coco")
 
 
-def test_the_margin_of_crops_is_part_of_the_key(project: Path, params: Params) -> None:
-    first = artifact.fingerprint(features.run(params, project, "clip", "coco"))
-    wider = params.model_copy(deep=True).model_dump()
-    wider["pretrain"]["student"]["regions"]["margin"] = 0.5
-    assert artifact.fingerprint(features.run(Params.model_validate(wider), project, "clip", "coco")) != first
+@pytest.mark.parametrize("other", [{"margin": 0.5}, {"pad": False}])
+def test_how_crops_are_made_is_part_of_the_key(project: Path, params: Params, other: dict) -> None:
+    wide = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 48, 3), dtype=np.uint8)).save(wide, "PNG")
+
+    def build(folder: Path) -> None:
+        write_regions(folder, [RegionsRecord("wide.png", 48, 16, [[4, 4, 12, 12]], ["cat"])])
+        with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+            archive.writestr("wide.png", wide.getvalue())
+
+    artifact.publish(layout.download(project, "flickr30k"), build)
+    first = artifact.fingerprint(features.run(params, project, "clip", "flickr30k"))
+    wider = params.model_dump()
+    wider["pretrain"]["student"]["regions"] |= other
+    assert artifact.fingerprint(features.run(Params.model_validate(wider), project, "clip", "flickr30k")) != first
 
 
 def test_objects_are_called_by_their_class() -> None:
@@ -148,6 +162,67 @@ def test_the_share_of_texts_that_are_cut_is_on_record(texts: Path, params: Param
     again = features.run(params, texts, encoder, layout.TEXTS)
     meta = artifact.read_manifest(again)["meta"]
     assert meta["cut"] == pytest.approx(2 / meta["texts"], abs=1e-6)
+
+
+IN_CONTEXT = Wording(vcr_text="question_choice")
+
+
+def test_texts_with_their_question_and_answer_are_those_that_are_asked(texts: Path) -> None:
+    looks = "it is person and dog"
+    asked = {f"who ?{SEGMENT}{looks}", f"who ?{SEGMENT}{looks}{SEGMENT}because {looks}"}
+    found = set(texts_of(texts, IN_CONTEXT))
+    assert asked | {"who", "because", "person"} <= found and looks not in found
+    assert not any(SEGMENT in text for text in texts_of(texts))
+    answers, rationales = [[word] for word in "abcd"], [["for", word] for word in "efgh"]
+    board = ChoiceRecord("b", "x.png", "film", [], ["why"], answers, None, rationales, None, "unlabelled")
+    artifact.publish(layout.download(texts, "vcr"), lambda folder: write_records(folder, [board]))
+    found = {text for text in texts_of(texts, IN_CONTEXT) if SEGMENT in text}
+    assert len(found) == 4 + 16 and f"why{SEGMENT}d{SEGMENT}for e" in found, "the board asks of each answer"
+
+
+def test_a_question_is_cut_before_the_choice() -> None:
+    calls: list[list[str]] = []
+
+    def filled(given: Sequence[str]) -> list[bool]:
+        calls.append(list(given))
+        return [len(text.split()) >= 5 for text in given]
+
+    assert fitted(["a b c d e f", "a b"], filled) == ["a b c d e f", "a b"] and not calls
+    text = SEGMENT.join
+    assert fitted([text(["a b", "c"]), text(["a b c d", "e f"])], filled) == ["a b c", "a b e f"]
+    assert fitted([text(["a b c", "d e", "f g h"])], filled) == ["d f g h"], "the question first, then the answer"
+    assert fitted([text(["a b", "c d e f g"])], filled) == ["c d e f g"], "too long by itself"
+
+
+@pytest.mark.parametrize("encoder", ["clip", "bart"])
+def test_the_vector_of_a_long_question_is_of_what_fits(texts: Path, params: Params, encoder: str) -> None:
+    from tests.distill.project import make_bart
+
+    artifact.publish(layout.pretrain(texts, "bart"), lambda folder: make_bart().save(folder))
+    question = ["dog!"] * 99
+    records = [
+        ChoiceRecord(
+            str(at), "x.png", "film", [], asked, [["a", word] for word in "abcd"], 0, [["yes"]] * 4, 0, "train"
+        )
+        for at, asked in enumerate((question, ["who", "?"]))
+    ]
+    artifact.publish(layout.download(texts, "vcr"), lambda folder: write_records(folder, records))
+    tree = params.model_dump()
+    tree["features"]["vcr_text"] = "question_choice"
+    folder = features.run(Params.model_validate(tree), texts, encoder, layout.TEXTS)
+    meta = artifact.read_manifest(folder)["meta"]
+    # of each question four answers and one different rationale
+    assert meta["cut_before_choice"] == 0.5 and meta["cut"] == pytest.approx(5 / meta["texts"], abs=1e-6)
+    store = open_store(folder)
+    long = [" ".join([*question, "a", word]) for word in "ab"]
+    one, other = store.get("text", [sentence_key(SEGMENT.join([" ".join(question), f"a {word}"])) for word in "ab"])
+    assert not np.allclose(one, other, atol=1e-4), "the choice is read"
+    if encoder == "clip":
+        teacher = load_teacher(layout.pretrain(texts, "clip"))
+        shown = fitted([SEGMENT.join([" ".join(question), "a a"])], teacher.filled)
+        assert shown[0].endswith("dog! a a") and len(shown[0]) < len(long[0])
+        np.testing.assert_allclose(one, teacher.encode_text(shown)[0], rtol=2e-3, atol=2e-3)
+    assert "cut_before_choice" not in artifact.read_manifest(features.run(params, texts, encoder, layout.TEXTS))["meta"]
 
 
 def test_texts_that_the_rules_rewrite_are_among_them(texts: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import lmdb
@@ -18,12 +22,15 @@ from open_clip.model import CLIP
 from PIL import Image
 
 from vldistill.errors import InputError
-from vldistill.models.region_arrays import from_npz, most_confident
+from vldistill.files import sha256_file
+from vldistill.models import region_folders
+from vldistill.models.region_arrays import Place, from_npz, most_confident
 from vldistill.models.region_files import FolderSource, RegionFiles, file_name, open_source, read_regions
 from vldistill.models.region_folders import folder_of, identity
 from vldistill.models.regions import encode_regions, geometry, intersection_over_union, shares, tag_ids
 from vldistill.models.teacher import ImageTower, load_teacher, save_teacher
 
+HERE = Place(Path("here.npz"))
 PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
 CONFIG = {
     "embed_dim": 24,
@@ -83,6 +90,19 @@ def test_a_crop_is_a_square_with_a_margin_moved_into_the_image(tower: ImageTower
     ):
         (_, patch) = tower.encode_images([image.crop(expected)])
         torch.testing.assert_close(crops(tower, image, box, margin), patch[0].mean(dim=0), atol=1e-5, rtol=1e-4)
+
+
+def test_without_padding_the_teachers_own_rule_takes_the_centre(tower: ImageTower) -> None:
+    image = picture(96, 32)
+    boxes = shares([[0, 0, 64, 32], [8, 8, 16, 16]], *image.size)
+    padded, plain = (encode_regions(tower, [(image, boxes)], most=3, margin=0, pad=pad) for pad in (True, False))
+    pooled, patch = tower.encode_images([image, image.crop((0, 0, 64, 32)), image.crop((8, 8, 16, 16))])
+    assert plain.pooled is not None
+    torch.testing.assert_close(plain.pooled[0], pooled, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(plain.features[0], patch.mean(dim=1), atol=1e-5, rtol=1e-4)
+    far = (padded.features[0] - plain.features[0]).abs().amax(dim=1) > 0.01
+    assert far.tolist() == [True, True, False], "squares are what they were"
+    assert torch.equal(padded.boxes, plain.boxes)
 
 
 def test_long_boxes_lose_nothing(tower: ImageTower) -> None:
@@ -150,18 +170,18 @@ def packed(boxes: int = 14, width: int = 6, **changes) -> bytes:
 
 
 def test_as_many_boxes_as_uniter_takes() -> None:
-    features, boxes = most_confident(arrays(), "a.npz", fewest=2)
+    features, boxes = most_confident(arrays(), HERE, fewest=2)
     assert len(features) == len(boxes) == int((np.linspace(0.9, 0.1, 14) > 0.2).sum()) and boxes.shape[1] == 4
-    assert len(most_confident(arrays(), "a.npz", threshold=0.8, fewest=10)[0]) == 10
-    assert len(most_confident(arrays(), "a.npz", fewest=1, most=5)[0]) == 5
-    assert len(most_confident(arrays(4), "a.npz")[0]) == 4
+    assert len(most_confident(arrays(), HERE, threshold=0.8, fewest=10)[0]) == 10
+    assert len(most_confident(arrays(), HERE, fewest=1, most=5)[0]) == 5
+    assert len(most_confident(arrays(4), HERE)[0]) == 4
 
 
 def test_regions_of_files(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(npz(12))
     (tmp_path / "b.npz").write_bytes(npz(3))
     found = read_regions(open_source(tmp_path), ["a.npz", "b.npz"], threshold=0.0)
-    features, boxes = most_confident(from_npz(npz(3), "b.npz"), "b.npz")
+    features, boxes = most_confident(from_npz(npz(3), HERE), HERE)
     assert found.mask.sum(dim=1).tolist() == [13, 4] and found.pooled is None
     torch.testing.assert_close(found.features[1, 0], torch.from_numpy(features).mean(dim=0))
     torch.testing.assert_close(found.boxes[1, 1:4], torch.from_numpy(geometry(boxes)))
@@ -187,14 +207,17 @@ def test_broken_files_are_named(tmp_path: Path, data: bytes, message: str) -> No
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(InputError, match=message) as caught:
         read_regions(FolderSource(tmp_path), ["a.npz"])
-    assert "a.npz" in str(caught.value)
+    assert str(caught.value).startswith(f"file {tmp_path / 'a.npz'}") and caught.value.record is None
 
 
 def test_widths_that_differ_and_files_that_are_missing(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(npz(12))
     (tmp_path / "b.npz").write_bytes(npz(12, width=7))
-    with pytest.raises(InputError, match=r"file b\.npz, field features: 7 wide, others 6"):
+    with pytest.raises(InputError, match=r"file /.*/b\.npz, field features: 7 wide, others 6"):
         read_regions(FolderSource(tmp_path), ["a.npz", "b.npz"])
+    write_lmdb(tmp_path / "lmdb", {"a.npz": npz(12), "b.npz": npz(12, width=7)})
+    with pytest.raises(InputError, match=r"data\.mdb, record b\.npz, field features: 7 wide, others 6"):
+        read_regions(open_source(tmp_path / "lmdb"), ["a.npz", "b.npz"])
     with pytest.raises(InputError, match=r"c\.npz: no region features"):
         read_regions(FolderSource(tmp_path), ["c.npz"])
     with pytest.raises(InputError, match="no such folder"):
@@ -217,15 +240,88 @@ def test_files_of_a_set_are_found_by_image(tmp_path: Path, monkeypatch: pytest.M
     (folder / "flickr30k_000000000007.npz").write_bytes(npz(12))
     (folder / "other.npz").write_bytes(npz(3))
     assert folder_of("flickr30k") == folder
-    before = identity(folder)
+    before = identity(folder, tmp_path)
     (folder / "names.json").write_text('{"8.jpg": "other.npz"}')
-    assert identity(folder) != before
+    assert identity(folder, tmp_path) != before
     assert RegionFiles(folder, "flickr30k").read(["7.jpg", "8.jpg"]).mask.sum(dim=1).tolist() == [11, 4]
     monkeypatch.setenv("VLDISTILL_REGIONS_FLICKR30K", str(tmp_path))
     assert folder_of("flickr30k") == tmp_path
     (folder / "names.json").write_text("[]")
     with pytest.raises(InputError, match=r"names\.json: not an object"):
         RegionFiles(folder, "flickr30k")
+
+
+def test_the_content_of_the_files_is_part_of_the_key_and_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, scratch = tmp_path / "regions", tmp_path / "scratch"
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(scratch))
+    folder.mkdir()
+    for name in ("a.npz", "b.npz"):
+        (folder / name).write_bytes(name.encode())
+    read: list[str] = []
+
+    def counting(path: Path) -> str:
+        read.append(Path(path).name)
+        return sha256_file(path)
+
+    monkeypatch.setattr(region_folders, "sha256_file", counting)
+    first = identity(folder)
+    assert identity(folder) == first and sorted(read) == ["a.npz", "b.npz"]
+    (folder / "a.npz").write_bytes(b"x.npz")
+    os.utime(folder / "a.npz", ns=(1, 1))
+    changed = identity(folder)
+    assert changed != first and sorted(read) == ["a.npz", "a.npz", "b.npz"], "equal size, and only this one is read"
+    (folder / "a.npz").write_bytes(b"a.npz")
+    assert identity(folder) == first, "the same bytes at another time are the same features"
+    (folder / "lock.mdb").write_bytes(b"a reader")
+    assert identity(folder) == first and "lock.mdb" not in read
+    (folder / "b.npz").rename(folder / "c.npz")
+    assert identity(folder) not in (first, changed)
+    moved = folder.rename(tmp_path / "moved")
+    (moved / "c.npz").rename(moved / "b.npz")
+    assert identity(moved) == first, "where they lie is no part of it"
+    assert len([path for path in scratch.iterdir() if path.suffix == ".json"]) == 2
+
+
+def test_several_that_ask_at_once_read_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(tmp_path / "scratch"))
+    folder, read = tmp_path / "regions", []
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.npz").write_bytes(bytes([number]))
+
+    def slowly(path: Path) -> str:
+        read.append(path)
+        time.sleep(0.005)
+        return sha256_file(path)
+
+    monkeypatch.setattr(region_folders, "sha256_file", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(identity, [folder] * 4))
+    assert len(set(found)) == 1 and len(read) == 20
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        assert set(processes.map(identity, [folder] * 2)) == set(found)
+
+
+def test_what_was_read_before_a_failure_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLDISTILL_SCRATCH", str(tmp_path / "scratch"))
+    folder, read = tmp_path / "regions", []
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.npz").write_bytes(bytes([number]))
+
+    def failing(path: Path) -> str:
+        read.append(path)
+        if len(read) == 3:
+            raise OSError("no such disk")
+        return sha256_file(path)
+
+    monkeypatch.setattr(region_folders, "sha256_file", failing)
+    with pytest.raises(OSError, match="no such disk"):
+        identity(folder)
+    identity(folder)
+    assert len(read) == 5
 
 
 def write_lmdb(folder: Path, values: dict[str, bytes]) -> None:
@@ -268,6 +364,8 @@ class Harmful:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        (npz()[:300], "not a readable .npz"),
+        (npz(0), "field features: no boxes"),
         (packed()[:300], "neither .npz nor readable msgpack"),
         (packed(conf=None), r"field conf: no such array"),
         (packed(conf=0.5), r"field conf: no such array"),
@@ -280,7 +378,7 @@ def test_broken_values_are_named(tmp_path: Path, value: bytes, message: str) -> 
     write_lmdb(tmp_path, {"a.npz": value})
     with pytest.raises(InputError, match=message) as caught:
         read_regions(open_source(tmp_path), ["a.npz"])
-    assert "a.npz" in str(caught.value)
+    assert str(caught.value).startswith(f"file {tmp_path / 'data.mdb'}, record a.npz")
 
 
 def test_a_folder_that_is_no_lmdb_and_packages_that_are_missing(
@@ -299,6 +397,6 @@ def test_a_folder_that_is_no_lmdb_and_packages_that_are_missing(
     for module, package in (("msgpack", "msgpack"), ("msgpack_numpy", "msgpack-numpy")):
         monkeypatch.setitem(sys.modules, module, None)
         assert len(source.read("a.npz")["conf"]) == 14
-        with pytest.raises(InputError, match=rf"b\.npz: the package {package} is not installed.*pip install {package}"):
+        with pytest.raises(InputError, match=rf"data\.mdb: the package {package} is not.*pip install {package}"):
             source.read("b.npz")
         monkeypatch.undo()

@@ -28,6 +28,7 @@ from vldistill.models.images import open_image
 from vldistill.models.regions import encode_regions, shares
 from vldistill.models.teacher import Teacher, load_teacher
 from vldistill.params import Params
+from vldistill.params.student import StudentRegions
 from vldistill.progress import Progress
 from vldistill.records import RegionsRecord, read_captions, read_regions
 from vldistill.records.regions import REGIONS
@@ -62,7 +63,7 @@ class Source:
     folder: Path
     kinds: tuple[str, ...]
     batch_size: int
-    regions: tuple[int, float]
+    regions: StudentRegions
     device: str
     dtype: str
     threads: int
@@ -119,7 +120,7 @@ def run(
             folder=folder.path,
             kinds=kinds,
             batch_size=params.features.batch_size,
-            regions=(seen.most, seen.margin),
+            regions=seen,
             device=compute.device,
             dtype=compute.dtype,
             threads=compute.threads,
@@ -242,7 +243,7 @@ def make_shard(source: Source, teacher: Teacher, captions: dict[str, str], shard
 
 
 def _image_rows(source: Source, teacher: Teacher, shard: Shard) -> Rows:
-    most = source.regions[0]
+    most = source.regions.most
     shapes = {
         "pooled": (teacher.dim,),
         "patch": (teacher.patches, teacher.patch_width),
@@ -285,9 +286,14 @@ def _features(
         found["pooled"], found["patch"] = teacher.encode_images(images)
     if REGION_KINDS & set(source.kinds):
         places = [_boxes_of(boxes, key, source.dataset) for key in keys]
-        most, margin = source.regions
+        seen = source.regions
         regions = encode_regions(
-            teacher.images, zip(images, places, strict=True), most=most, margin=margin, batch=source.batch_size
+            teacher.images,
+            zip(images, places, strict=True),
+            most=seen.most,
+            margin=seen.margin,
+            pad=seen.pad,
+            batch=source.batch_size,
         )
         assert regions.pooled is not None
         found |= {"region": regions.features, "region_pooled": regions.pooled}

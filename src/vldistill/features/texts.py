@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import vldistill.features.shards as shard_files
 from vldistill import artifact, layout, provenance, runs
 from vldistill.code_version import code_version
 from vldistill.device import check_device
-from vldistill.features.sentences import SETS, texts_of
+from vldistill.features.sentences import SEGMENT, SETS, Wording, texts_of
 from vldistill.features.shards import Rows, Shard
 from vldistill.features.store import sentence_key
 from vldistill.models.language_model import load_language_model
@@ -48,7 +49,8 @@ class Encoder:
 def run(params: Params, root: Path, encoder: str, *, deadline: float | None = None) -> Path:
     """Extract the vectors of all texts of `sentences.texts_of` and publish them as results/features/ENCODER/texts.
 
-    The manifest tells the share of texts that are longer than the encoder reads, as ``cut``.
+    The manifest tells the share of texts that are longer than the encoder reads, as ``cut``, and, where texts have
+    segments, of these as ``cut_before_choice``.
 
     Args:
         params: the experiment.
@@ -71,6 +73,7 @@ def run(params: Params, root: Path, encoder: str, *, deadline: float | None = No
             **{dataset: artifact.fingerprint(layout.download(root, dataset)) for dataset in SETS},
         },
         "tagged_as": options.tagged_as,
+        "vcr_text": options.vcr_text,
         "tagged": tagged,
         "shard_rows": options.shard_rows,
         "batch_size": options.batch_size,
@@ -78,16 +81,15 @@ def run(params: Params, root: Path, encoder: str, *, deadline: float | None = No
     }
     with provenance.recorded(layout.run_record(target)), runs.claim("features_texts", key, root) as folder:
         check_device(compute)
-        texts = {sentence_key(text): text for text in texts_of(root, options.tagged_as, tagged)}
+        texts = {sentence_key(text): text for text in texts_of(root, Wording.of(options), tagged)}
         plan = shard_files.cut("captions", list(texts), options.shard_rows)
         result = folder.result
         # a finished folder is checked too: it may lie on a disk that was cleaned in part
         if result is None or not all(shard_files.is_committed(folder.path, shard) for shard in plan):
             torch.set_num_threads(compute.threads)
             result = _fill(params, model, encoder, folder.path, plan, texts, moment)
-        shard_files.assemble(
-            folder.path, target, plan, result["fingerprint"], {"texts": len(texts), "cut": result["cut"]}
-        )
+        facts = {name: value for name, value in result.items() if name != "fingerprint"}
+        shard_files.assemble(folder.path, target, plan, result["fingerprint"], {"texts": len(texts), **facts})
         if not folder.done:
             folder.finish(result)
     return target
@@ -108,17 +110,55 @@ def _fill(
 
     def make(shard: Shard) -> Rows:
         keys = shard.keys
-        parts = [
-            encoder.encode([texts[key] for key in keys[at : at + size]]).numpy() for at in range(0, len(keys), size)
-        ]
+        batches = [[texts[key] for key in keys[at : at + size]] for at in range(0, len(keys), size)]
+        parts = [encoder.encode(fitted(batch, encoder.filled)).numpy() for batch in batches]
         return Rows({"text": np.concatenate(parts).astype(np.float16)})
 
     with stop_requests(deadline) as stop:
         shard_files.fill(folder, plan, make, lambda shard: progress.step(len(shard.keys)), stop)
     # of all texts and not shard by shard: a resumed run has not made them all
     every = list(texts.values())
-    cut = sum(sum(encoder.filled(every[at : at + size])) for at in range(0, len(every), size))
-    return {"fingerprint": encoder.fingerprint, "cut": round(cut / max(1, len(every)), 6)}
+    cut = [long for at in range(0, len(every), size) for long in encoder.filled(_flat(every[at : at + size]))]
+    result = {"fingerprint": encoder.fingerprint, "cut": round(sum(cut) / max(1, len(cut)), 6)}
+    if in_segments := [long for text, long in zip(every, cut, strict=True) if SEGMENT in text]:
+        result["cut_before_choice"] = round(sum(in_segments) / len(in_segments), 6)
+    return result
+
+
+def fitted(texts: Sequence[str], filled: Callable[[Sequence[str]], Sequence[bool]]) -> list[str]:
+    """Texts as an encoder is given them: in one piece, and what stands before the judged segment cut until all fits.
+
+    Segments lose words at their ends, the first one first, as a student's do. The last one is judged and stays whole,
+    unless it is too long by itself: then the encoder cuts it.
+
+    Args:
+        texts: segments are parted by `SEGMENT`.
+        filled: of the encoder.
+    """
+    flat = _flat(texts)
+    places = [place for place, text in enumerate(texts) if SEGMENT in text]
+    for place, long in zip(places, filled([flat[place] for place in places]) if places else (), strict=True):
+        if long:
+            flat[place] = _cut(texts[place], filled)
+    return flat
+
+
+def _flat(texts: Sequence[str]) -> list[str]:
+    return [text.replace(SEGMENT, " ") for text in texts]
+
+
+def _cut(text: str, filled: Callable[[Sequence[str]], Sequence[bool]]) -> str:
+    *asked, judged = (segment.split() for segment in text.split(SEGMENT))
+
+    def without(count: int) -> str:
+        kept = []
+        for words in asked:
+            kept += words[: max(0, len(words) - count)]
+            count = max(0, count - len(words))
+        return " ".join([*kept, *judged])
+
+    most = sum(map(len, asked))
+    return without(min(most, bisect_left(range(most + 1), True, key=lambda count: not filled([without(count)])[0])))
 
 
 def _clip(params: Params, folder: Path) -> Encoder:

@@ -11,7 +11,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,15 @@ def is_npz(data: bytes) -> bool:
     return data.startswith(b"PK")
 
 
-def from_npz(data: bytes, name: str) -> Arrays:
-    """The arrays of an ``.npz``; ``name`` is what errors call it.
+class Place(NamedTuple):
+    """Where an image's arrays are, for errors: a file, or a record of one."""
+
+    file: Path
+    record: str | None = None
+
+
+def from_npz(data: bytes, place: Place) -> Arrays:
+    """The arrays of an ``.npz`` that lies at ``place``.
 
     Raises:
         InputError: it is broken, or an array is missing.
@@ -38,18 +45,18 @@ def from_npz(data: bytes, name: str) -> Arrays:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {field: archive[field] for field in FIELDS}
     except KeyError as error:
-        raise InputError(f"missing: {error}", file=name, field=str(error).strip("'\" "), action=AGAIN) from None
+        raise InputError(f"missing: {error}", **place._asdict(), field=str(error).strip("'\" "), action=AGAIN) from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"not a readable .npz: {error}", file=name, action=AGAIN) from None
+        raise InputError(f"not a readable .npz: {error}", **place._asdict(), action=AGAIN) from None
 
 
-def from_msgpack(data: bytes, name: str) -> Arrays:
-    """The arrays of a msgpack value; ``name`` is what errors call it.
+def from_msgpack(data: bytes, place: Place) -> Arrays:
+    """The arrays of a msgpack value that lies at ``place``.
 
     Raises:
         InputError: it is broken, an array is missing, or a package is.
     """
-    msgpack, coding = package("msgpack", name), package("msgpack_numpy", name)
+    msgpack, coding = package("msgpack", place.file), package("msgpack_numpy", place.file)
 
     def decoded(value: dict[Any, Any]) -> Any:
         # msgpack-numpy unpickles what is no array of numbers, and a pickle may run any code
@@ -60,21 +67,21 @@ def from_msgpack(data: bytes, name: str) -> Arrays:
     try:
         found = msgpack.unpackb(data, raw=False, object_hook=decoded)
     except (ValueError, TypeError) as error:
-        raise InputError(f"neither .npz nor readable msgpack: {error}", file=name, action=AGAIN) from None
+        raise InputError(f"neither .npz nor readable msgpack: {error}", **place._asdict(), action=AGAIN) from None
     for field in FIELDS:
         if not isinstance(found, dict) or not isinstance(found.get(field), np.ndarray):
-            raise InputError("no such array in the msgpack value", file=name, field=field, action=AGAIN)
+            raise InputError("no such array in the msgpack value", **place._asdict(), field=field, action=AGAIN)
     return {field: found[field] for field in FIELDS}
 
 
 def most_confident(
-    arrays: Arrays, name: str, *, threshold: float = THRESHOLD, fewest: int = FEWEST, most: int = MOST
+    arrays: Arrays, place: Place, *, threshold: float = THRESHOLD, fewest: int = FEWEST, most: int = MOST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features [n, F] and boxes [n, 4] of one image; as many of the first boxes as UNITER takes.
 
     Args:
         arrays: as they are stored.
-        name: what errors call them.
+        place: where they are.
         threshold: boxes above this confidence count,
         fewest: but at least so many are taken where there are,
         most: and no more than these.
@@ -86,9 +93,9 @@ def most_confident(
     for field, shape in (("features", (count, -1)), ("norm_bb", (count, 6)), ("conf", (count,))):
         found = arrays[field].shape
         if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
-            raise InputError(f"shape {found} beside {count} boxes", file=name, field=field, action=AGAIN)
+            raise InputError(f"shape {found} beside {count} boxes", **place._asdict(), field=field, action=AGAIN)
     if not count:
-        raise InputError("no boxes", file=name, field="features", action=AGAIN)
+        raise InputError("no boxes", **place._asdict(), field="features", action=AGAIN)
     taken = min(max(int((arrays["conf"] > threshold).sum()), fewest), most)
     return arrays["features"][:taken].astype(np.float32), arrays["norm_bb"][:taken, :4].astype(np.float32)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from vldistill.errors import InputError
-from vldistill.models.region_arrays import AGAIN, Arrays, from_msgpack, from_npz, is_npz, most_confident, package
+from vldistill.models.region_arrays import AGAIN, Arrays, Place, from_msgpack, from_npz, is_npz, most_confident, package
 from vldistill.models.region_folders import names_of
 from vldistill.models.regions import WHOLE, Regions, geometry
 
@@ -38,6 +38,9 @@ READERS = 4
 class RegionSource(Protocol):
     """Where an image's arrays are; `read` raises InputError for a name that is not there, or a broken value."""
 
+    def place(self, name: str) -> Place:
+        """Where the arrays of one image are, for errors."""
+
     def read(self, name: str) -> Arrays:
         """The arrays of one image."""
 
@@ -48,15 +51,20 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def place(self, name: str) -> Place:
+        """A file of its own."""
+        return Place(self.folder / name)
+
     def read(self, name: str) -> Arrays:
         """The arrays of one file."""
+        place = self.place(name)
         try:
-            data = (self.folder / name).read_bytes()
+            data = place.file.read_bytes()
         except OSError as error:
             raise InputError(
-                f"no region features: {error.strerror}", file=self.folder / name, action="Supply the file"
+                f"no region features: {error.strerror}", file=place.file, action="Supply the file"
             ) from None
-        return from_npz(data, name)
+        return from_npz(data, place)
 
 
 class LmdbSource:
@@ -70,17 +78,22 @@ class LmdbSource:
         self.folder = folder
         self._environment = _environment(folder.resolve())
 
+    def place(self, name: str) -> Place:
+        """A record of the LMDB."""
+        return Place(self.folder / LMDB_FILE, name)
+
     def read(self, name: str) -> Arrays:
         """The arrays of one value.
 
         Raises:
             InputError: no such value, it is broken, or it is msgpack and a package to read that is missing.
         """
+        place = self.place(name)
         with self._environment.begin() as transaction:
             value = transaction.get(name.encode())
         if value is None:
-            raise InputError("no region features", file=self.folder, record=name, action="Check the naming pattern")
-        return from_npz(value, name) if is_npz(value) else from_msgpack(value, name)
+            raise InputError("no region features", **place._asdict(), action="Check the naming pattern")
+        return from_npz(value, place) if is_npz(value) else from_msgpack(value, place)
 
 
 @cache
@@ -176,7 +189,8 @@ def read_regions(
     features, boxes = torch.zeros(len(images), longest, width), torch.zeros(len(images), longest, 7)
     for row, (found, places) in enumerate(images):
         if found.shape[1] != width:
-            raise InputError(f"{found.shape[1]} wide, others {width}", file=names[row], field="features", action=AGAIN)
+            where = source.place(names[row])._asdict()
+            raise InputError(f"{found.shape[1]} wide, others {width}", **where, field="features", action=AGAIN)
         features[row, : 1 + len(found)] = torch.from_numpy(np.concatenate([found.mean(axis=0, keepdims=True), found]))
         boxes[row, : 1 + len(found)] = _with_whole(places)
     counts = torch.tensor([1 + len(found) for found, _ in images])
@@ -190,7 +204,7 @@ def read_regions(
 
 
 def _image(source: RegionSource, limits: Mapping[str, Any], name: str) -> tuple[np.ndarray, np.ndarray]:
-    return most_confident(source.read(name), name, **limits)
+    return most_confident(source.read(name), source.place(name), **limits)
 
 
 def _with_whole(boxes: np.ndarray) -> Tensor:

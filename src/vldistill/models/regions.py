@@ -3,7 +3,7 @@
 Region 0 is the whole image, then come its boxes. From a teacher, each is a crop that goes through CLIP's image tower:
 the pooled vector lies in the joint space with texts, the mean over the patch tokens is what the student is fed with.
 Crops are squares, or the teacher's own resize rule would cut the ends off long ones: a box is extended by what is
-around it, and by the teacher's mean colour where the image ends.
+around it, and by the teacher's mean colour where the image ends. Padding can be left out (`encode_regions`, ``pad``).
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def encode_regions(
     *,
     most: int,
     margin: float = 0.25,
+    pad: bool = True,
     batch: int = 256,
 ) -> Regions:
     """Regions of images and their boxes through a frozen image tower.
@@ -78,6 +79,7 @@ def encode_regions(
             after the other, so that they need not fit into memory together.
         most: largest number R of regions of an image, the whole one included; further boxes are left out.
         margin: how far a crop reaches over its box on each side, as a share of the box's longer side.
+        pad: whether what is no square where the image ends is padded to one, or left to the tower's own resize rule.
         batch: crops that pass through the tower at once.
 
     Raises:
@@ -86,7 +88,7 @@ def encode_regions(
     boxes: list[np.ndarray] = []
     left_out: list[int] = []
     pooled, features = [], []
-    crops = _crops(tower, images, most, margin, boxes, left_out)
+    crops = _crops(tower, images, most, margin, pad, boxes, left_out)
     while part := list(islice(crops, batch)):
         joint, patch = tower.encode_images(part)
         pooled.append(joint)
@@ -166,6 +168,7 @@ def _crops(
     images: Iterable[tuple[Image.Image, np.ndarray]],
     most: int,
     margin: float,
+    pad: bool,
     boxes: list[np.ndarray],
     left_out: list[int],
 ) -> Iterator[Image.Image]:
@@ -177,7 +180,8 @@ def _crops(
         boxes.append(taken)
         left_out.append(max(0, len(given) - most + 1))
         for box in taken:
-            yield _crop(image, box, margin, fill)
+            crop = _crop(image, box, margin)
+            yield _squared(crop, fill) if pad else crop
 
 
 def _check(boxes: np.ndarray, number: int) -> None:
@@ -191,7 +195,7 @@ def _check(boxes: np.ndarray, number: int) -> None:
         )
 
 
-def _crop(image: Image.Image, box: np.ndarray, margin: float, fill: tuple[int, ...]) -> Image.Image:
+def _crop(image: Image.Image, box: np.ndarray, margin: float) -> Image.Image:
     """A square around a box: with its margin where the image has room, else moved and cut until it fits."""
     left, top = (math.floor(float(value) * side + SLACK) for value, side in zip(box[:2], image.size, strict=True))
     right, bottom = (math.ceil(float(value) * side - SLACK) for value, side in zip(box[2:], image.size, strict=True))
@@ -200,7 +204,7 @@ def _crop(image: Image.Image, box: np.ndarray, margin: float, fill: tuple[int, .
         _extended(start, end, side, room)
         for start, end, room in ((left, right, image.width), (top, bottom, image.height))
     )
-    return _squared(image.crop((left, top, right, bottom)), fill)
+    return image.crop((left, top, right, bottom))
 
 
 def _extended(start: int, end: int, wanted: int, room: int) -> tuple[int, int]:

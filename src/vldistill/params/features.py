@@ -8,6 +8,7 @@ from pydantic import Field
 
 from vldistill.params.base import Section
 
+VcrText = Literal["choice", "question_choice"]
 Kind = Literal["pooled", "patch", "text", "region", "region_pooled"]
 
 
@@ -37,6 +38,13 @@ class Features(Section):
     tagged_as: str = Field(
         "",
         description="Word for an object's tag (VCR, Visual Genome) in texts for teachers; empty = the object's class.",
+    )
+    vcr_text: VcrText = Field(
+        "choice",
+        description="What the teachers read of VCR: the `choice` alone, or `question_choice`, the question before it "
+        "and, before a rationale, the right answer, too. They judge that text, and choose words of it. Where it is "
+        "too long for a teacher, the question is cut and then the answer before a rationale, never the choice; "
+        "`cut_before_choice` in the manifest of results/features/ENCODER/texts tells how often.",
     )
     shard_rows: int = Field(
         1024,

@@ -41,6 +41,11 @@ class StudentRegions(Section):
     margin: float = Field(
         0.25, ge=0, description="How far a crop reaches over its box on each side, as a share of the box's longer side."
     )
+    pad: bool = Field(
+        True,
+        description="Pad wide and tall images and crops to a square. False leaves them to the teacher's own rule: CLIP "
+        "takes the centre, and what is at the ends of VCR's wide frames is lost to it.",
+    )
 
 
 class StudentWeights(Section):

@@ -34,9 +34,10 @@ TASK_SETS: dict[str, Callable[[Path], Iterable[str]]] = {"snli_ve": _hypotheses,
 def task_words(folders: Mapping[str, Path]) -> list[str]:
     """The words of the tasks' official training texts, sorted: each becomes a token, and nothing is learnt of it.
 
-    All of these texts are read, as those of a published vocabulary are: the student is one for all subsets. In the
-    rendered world that tells it nothing: one percent of a task's texts hold all words that Visual Genome's phrases and
-    synsets do not, and none of these is a synonym.
+    All of these texts are read, and none of their labels, as those of a published vocabulary are: the student is one
+    for all subsets, and what its tokens are comes from more than a subset (our choice). In the rendered world that
+    tells next to nothing: the words that Visual Genome's phrases and synsets do not have are no synonyms, and one
+    percent of the texts of SNLI-VE and VQA hold them all, of VCR's it takes five (one percent may lack a word).
 
     Args:
         folders: artifact of each set, of `TASK_SETS`.

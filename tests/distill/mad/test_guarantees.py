@@ -10,27 +10,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
-from tests.distill.mad.project import TRAINING, arms_on, cell, make_student, write_params
+from tests.distill.mad.project import TRAINING, arms_on, cell, make_student, params_tree, write_params
 from tests.distill.mad.spoil import republish, spoil
-from vldistill import artifact, features, layout
+from vldistill import artifact, distill, features, layout
 from vldistill.cells import MadCell
 from vldistill.distill.mad import lookup
 from vldistill.distill.mad.cell import run_mad_cell
 from vldistill.distill.mad.inputs import make_inputs
 from vldistill.distill.mad.items import entailment_items
-from vldistill.distill.mad.key import subset_file
+from vldistill.distill.mad.key import cell_key, partner_of, subset_file
 from vldistill.distill.mad.prepare import Prepared, prepare
 from vldistill.distill.mad.targets import CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL
 from vldistill.errors import InputError
+from vldistill.evaluate.mad.batch import mad_predict_batch, mad_predict_gather
 from vldistill.evaluate.mad.data import BLIND, TEACHER
 from vldistill.evaluate.mad.predict import Predictor, rows_of
 from vldistill.evaluate.mad.references import WITHOUT_IMAGE, reference_rows
 from vldistill.files import read_json
 from vldistill.models.mad import MadModel
 from vldistill.models.student.matching import load_matching
-from vldistill.params import Params
+from vldistill.params import Params, load
 from vldistill.params.mad_grid import TASKS
 from vldistill.records import LABELS, EntailmentRecord, read_entailments, read_phrases
 from vldistill.training import Run, train
@@ -139,19 +141,45 @@ def test_accumulated_micro_batches_equal_the_full_batch(rendered: Path, tmp_path
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("arm", ["mad_af", pytest.param("embeddings_init", marks=pytest.mark.slow)])
+FITTED = {
+    "baseline": "nothing but student and head",
+    "mad": "a head of the teacher for the weights",
+    "mad_af": "an adapter of the teacher, too",
+    "nkd_trainable": "projections",
+    "projected_input": "a student that sees the teacher",
+    "constant_weight": "another cell, whose mean weights it has",
+    "embeddings_init": "new words, by a map from the teacher",
+    "baseline_matching": "a head that starts from pre-training's",
+}
+"""One arm for each kind of thing that is trained or fitted beside the student, or instead of what others train."""
+QUICK = {("mad_af", task) for task in TASKS} | {("baseline", "snli_ve"), ("constant_weight", "snli_ve")}
+
+
+def fitted() -> list[Any]:
+    cases = [(arm, task) for arm in FITTED for task in TASKS if arm in arms_on(task)]
+    return [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize(("arm", "task"), fitted())
 def test_nothing_but_the_training_subset_is_read(root: Path, task: Any, arm: str) -> None:
-    params = write_params(root, teachers={"language_model": 1.0})
+    params = write_params(root, teachers={"language_model": 1.0}, tuning={"holdout": 0.3})
     one = cell(arm, task)
-    before = run_mad_cell(params, root, one).path
+    partner = partner_of(params, one)
+    assert (partner is not None) == (arm == "constant_weight")
+    before = [run_mad_cell(params, root, each) for each in (one, partner or one)]
     spoil(root, task, set(read_json(subset_file(params, root, one))["ids"]))
-    after = run_mad_cell(params, root, one).path
-    assert before != after, "nothing was changed"
-    for name in ("head.safetensors", "student/model.safetensors"):
-        first, second = load_file(before / "model" / name), load_file(after / "model" / name)
-        assert all(torch.equal(first[key], second[key]) for key in first), name
-    assert (before / "metrics.jsonl").read_bytes() == (after / "metrics.jsonl").read_bytes()
+    after = [run_mad_cell(params, root, each) for each in (one, partner or one)]
+    for first, second in zip(before, after, strict=True):
+        assert first.path != second.path, "nothing was changed"
+        names = {path.relative_to(first.path) for path in first.path.rglob("*.safetensors")}
+        assert {Path("model/head.safetensors"), Path("model/student/model.safetensors")} <= names
+        for name in names:
+            weights, again = load_file(first.path / name), load_file(second.path / name)
+            assert weights.keys() == again.keys() and all(torch.equal(weights[key], again[key]) for key in weights)
+        assert (first.path / "metrics.jsonl").read_bytes() == (second.path / "metrics.jsonl").read_bytes()
+        assert first.result and second.result
+        for fact in ("weights", "holdout", "items"):
+            assert first.result[fact] == second.result[fact], fact
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -271,6 +299,33 @@ def test_the_control_that_sees_the_teacher_needs_it(rendered: Path) -> None:
     other, _ = made.model({**batch, "teacher_text": -batch["teacher_text"]})
     assert full.shape == other.shape and not torch.allclose(full, other)
     assert not prepared(rendered, "mad").model.sees_teacher
+
+
+@pytest.mark.parametrize("arm", ["mad", "projected_input"])
+def test_the_question_is_read_by_features_head_losses_and_predictions_alike(root: Path, arm: str) -> None:
+    tree = params_tree(active=[arm], default_seeds=1, fractions=[50], teachers={"language_model": 1.0})
+    tree["evaluate"] = {"mad": {"leaderboard": f"{arm}-f50-s0"}}
+    (root / "params.yaml").write_text(yaml.safe_dump(tree))
+    alone = load(root / "params.yaml")
+    key = cell_key(alone, root, cell(arm, "vcr")), cell_key(alone, root, cell(arm))
+    tree["features"]["vcr_text"] = "question_choice"
+    params = Params.model_validate(tree)
+    assert cell_key(params, root, cell(arm, "vcr")) != key[0] and cell_key(params, root, cell(arm)) == key[1]
+    with pytest.raises(InputError, match="texts"):
+        prepare(params, root, cell(arm, "vcr"))
+    for encoder in ("clip", "bart"):
+        features.run(params, root, encoder, layout.TEXTS)
+    made = prepare(params, root, cell(arm, "vcr"))
+    if arm == "mad":
+        picks, tokens = made.task._teaching.picks, made.task._inputs.tokens
+        assert picks is not None
+        first_sep = (tokens.ids[:, 1:] == made.model.student.tokenizer.sep).int().argmax(dim=1)
+        assert (picks.token < first_sep[:, None]).any() and (picks.token > first_sep[:, None]).any()
+    distill.mad_batch(params, root, "vcr", 0)
+    distill.mad_gather(params, root, "vcr")
+    mad_predict_batch(params, root, "vcr", 0)
+    predicted = mad_predict_gather(params, root, "vcr")
+    assert (predicted / "leaderboard.csv").is_file() and (predicted / "test" / f"{TEACHER}-f50-s0.jsonl").is_file()
 
 
 def test_a_student_of_other_regions_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:

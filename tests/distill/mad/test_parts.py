@@ -21,6 +21,7 @@ from vldistill.distill.mad.items import ANSWERS, RATIONALES, Items, choice_items
 from vldistill.distill.mad.projections import places_of, ridge
 from vldistill.distill.mad.targets import Picks, Vectors, content_words, of_parts, pick
 from vldistill.distill.mad.visual_inputs import StoredRegions
+from vldistill.features.sentences import SEGMENT, Wording
 from vldistill.models.student.tokens import learn_vocabulary
 from vldistill.params.mad_parts import Adaptation, TeacherHead
 from vldistill.records import LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord
@@ -58,6 +59,7 @@ def entailments(count: int, classes: int = 3) -> Items:
         teacher_texts=[f"text {at}" for at in range(count)],
         choices=1,
         targets=torch.arange(count) % classes,
+        objects=[()] * count,
     )
 
 
@@ -75,15 +77,23 @@ def all_regions(images: int, count: int) -> Tensor:
 
 
 def test_vcr_texts_for_student_and_teacher() -> None:
-    answers, reasons = choice_items([CHOICE], ANSWERS), choice_items([CHOICE], RATIONALES, "it")
+    answers, reasons = choice_items([CHOICE], ANSWERS), choice_items([CHOICE], RATIONALES, Wording("it"))
     assert answers.texts[0] == ["who is [1] ?", "it is [0]"] and answers.texts[2][1] == "[0] and [1] run"
     assert answers.teacher_texts[0] == "it is person" and answers.targets.tolist() == [1]
     assert reasons.texts[3] == ["who is [1] ?", "a red one", "because d"] and reasons.targets.tolist() == [3]
     both = joined(answers, reasons)
     assert len(both) == 2 and len(both.texts) == 8 and both.groups == ["film"] * 2
-    assert both.take([1]).texts == reasons.texts
+    assert both.take([1]).texts == reasons.texts and both.objects == [tuple(CHOICE.objects)] * 2
     assert choice_items([replace(CHOICE, answer_label=None)], ANSWERS).targets.tolist() == [-1]
-    assert choice_items([CHOICE], ANSWERS, "it").teacher_texts[2] == "it and it run"
+    assert choice_items([CHOICE], ANSWERS, Wording("it")).teacher_texts[2] == "it and it run"
+
+
+def test_teachers_read_the_question_where_it_is_asked_for() -> None:
+    whole = Wording(vcr_text="question_choice")
+    answers, reasons = choice_items([CHOICE], ANSWERS, whole), choice_items([CHOICE], RATIONALES, whole)
+    assert answers.texts == choice_items([CHOICE], ANSWERS).texts, "the student reads the same in any case"
+    assert answers.teacher_texts[0].split(SEGMENT) == ["who is dog ?", "it is person"]
+    assert reasons.teacher_texts[3].split(SEGMENT) == ["who is dog ?", "a red one", "because d"]
 
 
 def test_vqa_targets_are_soft() -> None:
@@ -102,6 +112,9 @@ def test_content_words_are_those_of_the_judged_segment() -> None:
     assert content_words(["what does [1] look like ?", "the red [0] is a ball ."]) == [(7, "red"), (11, "ball")]
     assert content_words(["it is not"]) == [(0, "it"), (1, "is"), (2, "not")]
     assert content_words(["[0]"]) == []
+    asked = ["what does [1] look like ?", "the red [0] is a ball ."]
+    assert content_words(asked, 2) == [(3, "look"), (4, "like"), (7, "red"), (11, "ball")]
+    assert content_words(asked, 1) == content_words(asked)
     assert content_words(["[1] and [²]"]) == [(2, "[²]")], "a tag holds a decimal number"
 
 
@@ -119,7 +132,9 @@ def picture_of(texts: list[list[str]]) -> tuple[Items, Inputs, Vectors]:
         text=torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
         language_model=None,
     )
-    items = Items("snli_ve", list("abc"), list("abc"), list("aba"), texts, ["x"] * 3, 1, torch.zeros(3).long())
+    items = Items(
+        "snli_ve", list("abc"), list("abc"), list("aba"), texts, ["x"] * 3, 1, torch.zeros(3).long(), [()] * 3
+    )
     return items, inputs, vectors
 
 
@@ -139,6 +154,20 @@ def test_the_best_the_worst_and_any_word_and_region() -> None:
     assert picked("random", 3) == picked("random", 3)
     best = pick(items, inputs, vectors, WORDS, "selected", np.random.default_rng(0))  # type: ignore[arg-type]
     assert best.words == ["red", "cone", "a"]
+
+
+def test_a_word_of_the_question_is_chosen_where_the_teacher_reads_it() -> None:
+    items, inputs, vectors = picture_of([["the red cone", "blue"], ["red", "a blue cone"], ["cone", "[0]"]])
+
+    def picked(judged: list[str]) -> tuple[list[str], list[int]]:
+        asked = replace(items, teacher_texts=judged)
+        found = pick(asked, inputs, vectors, WORDS, "selected", np.random.default_rng(0))  # type: ignore[arg-type]
+        return found.words, found.token[:, 0].tolist()
+
+    # the second segment begins behind a [SEP]
+    assert picked(["blue", "a blue cone", "x"]) == (["blue", "cone", "a"], [4, 4, 0])
+    both = [f"the red cone{SEGMENT}blue", f"red{SEGMENT}a blue cone", f"cone{SEGMENT}dog"]
+    assert picked(both) == (["red", "cone", "cone"], [1, 4, 0])
 
 
 def test_several_words_stand_best_first_and_the_best_is_repeated_where_there_are_fewer() -> None:

@@ -13,7 +13,15 @@ from tests.models.student.conftest import visual
 from vldistill.errors import InputError
 from vldistill.files import sha256_file
 from vldistill.models.student import SingleStream, load_student, refuse_seen
-from vldistill.models.student.published import load_published, seen_tasks
+from vldistill.models.student.published import (
+    _fill,
+    _shape,
+    encoder_state,
+    load_published,
+    published_shapes,
+    seen_tasks,
+)
+from vldistill.models.student.tokens import WordPieceTokenizer
 
 BASE = {"vocabulary": 28996, "width": 768, "feedforward": 3072, "region": 2048, "labels": 1601, "positions": 512}
 TINY = {"vocabulary": 40, "width": 128, "feedforward": 96, "region": 12, "labels": 5, "positions": 24}
@@ -98,6 +106,78 @@ def test_uniter_base_at_full_width(tmp_path: Path) -> None:
     assert torch.equal(types[2], types[0]) and torch.equal(types[3], types[0])
     batch = {**student.tokenize([["is the circle Reds"]]).batch(torch.arange(1)), **visual(1, 3, 2048)}
     assert student(batch).cls.isfinite().all()
+
+
+# names below `uniter.` and shapes, in terms of width D and feed-forward width F; read in model/{model,layer}.py of
+# ChenRocks/UNITER and zhegan27/VILLA, whose classes hold the same parameters
+PUBLISHED = """
+embeddings.word_embeddings.weight               28996 D
+embeddings.position_embeddings.weight           512 D
+embeddings.token_type_embeddings.weight         2 D
+embeddings.LayerNorm.weight                     D
+embeddings.LayerNorm.bias                       D
+img_embeddings.img_linear.weight                D 2048
+img_embeddings.img_linear.bias                  D
+img_embeddings.img_layer_norm.weight            D
+img_embeddings.img_layer_norm.bias              D
+img_embeddings.pos_layer_norm.weight            D
+img_embeddings.pos_layer_norm.bias              D
+img_embeddings.pos_linear.weight                D 7
+img_embeddings.pos_linear.bias                  D
+img_embeddings.mask_embedding.weight            2 2048
+img_embeddings.LayerNorm.weight                 D
+img_embeddings.LayerNorm.bias                   D
+encoder.layer.N.attention.self.query.weight     D D
+encoder.layer.N.attention.self.query.bias       D
+encoder.layer.N.attention.self.key.weight       D D
+encoder.layer.N.attention.self.key.bias         D
+encoder.layer.N.attention.self.value.weight     D D
+encoder.layer.N.attention.self.value.bias       D
+encoder.layer.N.attention.output.dense.weight   D D
+encoder.layer.N.attention.output.dense.bias     D
+encoder.layer.N.attention.output.LayerNorm.weight  D
+encoder.layer.N.attention.output.LayerNorm.bias    D
+encoder.layer.N.intermediate.dense.weight       F D
+encoder.layer.N.intermediate.dense.bias         F
+encoder.layer.N.output.dense.weight             D F
+encoder.layer.N.output.dense.bias               D
+encoder.layer.N.output.LayerNorm.weight         D
+encoder.layer.N.output.LayerNorm.bias           D
+pooler.dense.weight                             D D
+pooler.dense.bias                               D
+"""
+
+
+def published(layers: int, width: int, feedforward: int) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of all weights of a published encoder."""
+    shapes = {}
+    for line in PUBLISHED.split("\n")[1:-1]:
+        name, *sizes = line.split()
+        shape = tuple({"D": width, "F": feedforward}.get(size) or int(size) for size in sizes)
+        numbers = range(layers) if ".N." in name else [0]
+        shapes |= {f"uniter.{name.replace('.N.', f'.{number}.')}": shape for number in numbers}
+    return shapes
+
+
+@pytest.mark.parametrize("name", ["uniter-base.pt", "villa-base.pt", "uniter-large.pt", "villa-large.pt"])
+def test_names_and_shapes_of_the_whole_published_models(name: str, tokenizer: WordPieceTokenizer) -> None:
+    layers, width, heads = (12, 768, 12) if "base" in name else (24, 1024, 16)
+    shapes = published(layers, width, 4 * width)
+    assert len(shapes) == 18 + 16 * layers
+    with torch.device("meta"):
+        state = {key: torch.empty(shape) for key, shape in shapes.items()}
+        state |= {"cls.predictions.bias": torch.empty(28996), "itm_output.weight": torch.empty(2, width)}
+        encoder = encoder_state(state, name)
+        config = _shape(encoder, Path(name))
+        student = SingleStream(config, tokenizer)
+        _fill(student, encoder, Path(name))
+    assert (config.layers, config.width, config.heads, config.feedforward) == (layers, width, heads, 4 * width)
+    assert (config.vocabulary, config.region_width, config.positions, config.types) == (28996, 2048, 512, 2)
+    expected = {key.removeprefix("uniter."): shape for key, shape in shapes.items()}
+    assert published_shapes(student) == expected
+    del encoder["encoder.layer.11.output.dense.bias"]
+    with pytest.raises(InputError, match=r"missing keys: encoder\.layer\.11\.output\.dense\.bias"):
+        _fill(student, encoder, Path(name))
 
 
 def test_the_encoder_computes_what_bert_computes(tmp_path: Path) -> None:

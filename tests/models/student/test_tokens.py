@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from vldistill.errors import InputError
-from vldistill.models.student.tokens import SPECIALS, WordPieceTokenizer, learn_vocabulary, object_tag, wordpiece
+from vldistill.models.student.tokens import (
+    SPECIALS,
+    WordPieceTokenizer,
+    learn_vocabulary,
+    object_names,
+    object_tag,
+    tagged_object,
+    wordpiece,
+)
 
 
 def encode(tokenizer: WordPieceTokenizer, *texts, longest: int = 20):
@@ -33,6 +41,8 @@ def test_segments_are_cut_in_their_order_and_the_answer_last(tokenizer: WordPiec
     assert encode(tokenizer, ["is", "the blue square"], longest=5).words[0].tolist() == [-1, -1, 1, 2, -1]
     with pytest.raises(InputError, match=r"record 0: no token of its last segment fits 3"):
         encode(tokenizer, ["is", "the blue square"], longest=3)
+    with pytest.raises(InputError, match=r"record train-7: no token"):
+        tokenizer.encode([["is", "the"]], longest=3, segment_types=(0,), record=lambda row: f"train-{row + 7}")
 
 
 def test_batches_lose_columns_that_are_all_padding(tokenizer: WordPieceTokenizer) -> None:
@@ -58,6 +68,36 @@ def test_tags_are_one_token_each(tmp_path: Path) -> None:
         assert tokens.words[0].tolist() == [-1, 0, 1, 2, 2, 2, 2, 2, 3, 4, -1]
         assert known.word_id("[11]") in tokens.ids[0].tolist() and len(known.pieces("[11]")) == 1
     assert len({tokenizer.word_id(tag) for tag in tags}) == 12
+
+
+def test_objects_are_called_by_first_names_and_classes_and_told_apart() -> None:
+    assert object_names(["person", "dog", "person"]) == ["Casey", "dog", "Jessie"]
+    assert object_names(["dog", "wine glass", "dog", "dog"]) == ["dog", "wine glass", "dog 2", "dog 3"]
+    persons = object_names(["person"] * 32)
+    assert persons[1] == "Riley" and persons[15] == "Casey 2" and persons[30] == "Casey 3"
+    assert len(set(persons)) == 32, "one name stands twice in r2c's list"
+    assert [tagged_object(word) for word in ("[12]", "[²]", "[01]", "12", "[a]")] == [12, None, None, None, None]
+
+
+def test_a_vocabulary_without_tags_reads_names_in_their_places() -> None:
+    words = ["is", "above", "wine", "glass", "the", "[", "]", "0", "1", "2", "3", "casey", "jessie", "dog"]
+    plain = wordpiece([*SPECIALS, *words], lowercase=True)
+    objects = ("person", "wine glass", "person", "")
+
+    def read(text: str, of: tuple[str, ...] = objects) -> tuple[list[str], list[int]]:
+        tokens = plain.encode([[text]], longest=20, segment_types=(0,), objects=[of])
+        shown = [plain.backend.id_to_token(int(token)) for token in tokens.ids[0, 1:-1]]
+        return shown, tokens.words[0, 1:-1].tolist()
+
+    assert read("[2] is above [1] the") == (["jessie", "is", "above", "wine", "glass", "the"], [0, 1, 2, 3, 3, 4])
+    assert read("[0] is [1]", ("dog", "dog")) == (["dog", "is", "dog", "2"], [0, 1, 2, 2])
+    # an object without a name, and one that is not there
+    assert read("[3] [2]", objects[:2])[0] == ["[", "3", "]", "[", "2", "]"] == read("[3] [2]", ("", "", "", ""))[0]
+    # in one call, a segment that two images share is read by each one's objects
+    both = plain.encode([["[0]"], ["[0]"]], longest=9, segment_types=(0,), objects=[("dog",), ("person",)])
+    assert both.ids[:, 1].tolist() == [plain.word_id("dog"), plain.word_id("casey")]
+    known = wordpiece([*SPECIALS, *words, "[0]"], lowercase=True, tags=["[0]"])
+    assert known.encode([["[0]"]], longest=9, segment_types=(0,), objects=[("dog",)]).ids[0, 1] == known.word_id("[0]")
 
 
 def test_the_limit_drops_rare_words_only() -> None:

@@ -18,11 +18,12 @@ from vldistill.distill.mad.inputs import Pictures, make_inputs
 from vldistill.distill.mad.targets import teacher_vectors
 from vldistill.distill.mad.teaching import _picks
 from vldistill.evaluate.mad.data import READERS
-from vldistill.features.sentences import bare
+from vldistill.features.sentences import Wording, bare
 from vldistill.models.student import SingleStream
 from vldistill.params import Params
 from vldistill.params.mad_grid import TASKS, Task
 from vldistill.params.mad_parts import Confidence
+from vldistill.records import ChoiceRecord
 from vldistill.report.mad import gallery
 from vldistill.report.mad.choice import choices, weight_of
 from vldistill.report.mad.drawing import NUMBERED, SIDE, Box, Drawing, Label, draw
@@ -53,7 +54,7 @@ def trained(params: Params, root: Path, task: Task, ids: list[str]) -> dict[str,
     """What training would pick of the items: words, best first, and the region, of the text that the gallery shows."""
     records, images = factory.SETS[task]
     by_id = {record.id: record for record in READERS[task](layout.download(root, records))}
-    items = make_items(task, [by_id[key] for key in ids], ["crimson"], params.features.tagged_as)
+    items = make_items(task, [by_id[key] for key in ids], ["crimson"], Wording.of(params.features))
     pictures = Pictures(
         layout.download(root, images),
         store_of(layout.features(root, "clip", images)),
@@ -97,6 +98,17 @@ def test_the_choice_is_that_of_training(tokens: int | None, both: Path, both_par
                 (word.weight for word in weighed if word.weight is not None and not word.chosen), default=-1.0
             )
             assert example.region.weight == max(box.weight for box in example.boxes)
+
+
+def test_the_words_shown_are_those_that_the_teacher_reads() -> None:
+    choices = [["it", "is", [0]], ["no"], ["no"], ["no"]]
+    record = ChoiceRecord("c", "x.png", "film", ["person"], ["who", "is", [0], "?"], choices, 0, choices, 0, "test")
+    said = {"prediction": {"answer": 1}}
+    alone, whole = (
+        gallery._choice_question(record, said, said, vcr_text) for vcr_text in ("choice", "question_choice")
+    )
+    assert (alone.question, alone.words) == ("who is person ?", ["it", "is", "person"])
+    assert (whole.question, whole.words) == ("", ["who", "is", "person", "?", "it", "is", "person"])
 
 
 def test_the_page_says_how_many_words_without_a_number(both: Path, both_params: Params, found: Found) -> None:

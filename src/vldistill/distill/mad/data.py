@@ -23,6 +23,7 @@ from vldistill.distill.mad.items import (
 from vldistill.errors import InputError
 from vldistill.evaluate.data import listed
 from vldistill.evaluate.metrics.vqa_formula import soft_targets
+from vldistill.features.sentences import PLAIN, Wording
 from vldistill.features.store import Store, open_store
 from vldistill.models.student.heads import answer_vocabulary
 from vldistill.params.mad import MadOptions
@@ -63,7 +64,7 @@ def load_subset(
     subset: Path,
     options: MadOptions,
     seed: int,
-    tagged_as: str,
+    wording: Wording,
     unreadable: Collection[str],
 ) -> Subset:
     """Read the training subset of a cell; no other record takes part in anything.
@@ -74,7 +75,7 @@ def load_subset(
         subset: file of the id list.
         options: of the arm.
         seed: of the hold-out.
-        tagged_as: as `features.sentences.spelled`.
+        wording: how texts are put to the teachers.
         unreadable: keys of images that could not be read (`Store.invalid`), whose records are left out.
 
     Raises:
@@ -94,20 +95,20 @@ def load_subset(
         soft = [soft_targets(record.answers) for record in fitted]
         answers = answer_vocabulary(soft, least=options.least_count, largest=options.most_answers).answers
     return Subset(
-        train=make_items(task, fitted, answers, tagged_as),
-        held=make_items(task, rest, answers, tagged_as) if rest else None,
+        train=make_items(task, fitted, answers, wording),
+        held=make_items(task, rest, answers, wording) if rest else None,
         answers=answers,
         left_out=len(named) - len(chosen),
     )
 
 
-def make_items(task: Task, records: Sequence[Any], answers: Sequence[str], tagged_as: str = "") -> Items:
+def make_items(task: Task, records: Sequence[Any], answers: Sequence[str], wording: Wording = PLAIN) -> Items:
     """The items of records; of VCR's questions both parts, answers first."""
     if task == "snli_ve":
         return entailment_items(records)
     if task == "vqa":
         return question_items(records, answers)
-    parts = [choice_items(records, part, tagged_as) for part in (ANSWERS, RATIONALES)]
+    parts = [choice_items(records, part, wording) for part in (ANSWERS, RATIONALES)]
     return joined(*parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -113,13 +114,17 @@ def texts_of_images(items: Items, student: Student, pictures: Pictures) -> Texts
     """Tokenise the texts as ``student`` does, and find the teacher's regions of the images of ``items``.
 
     Raises:
-        InputError: as `teacher_regions`.
+        InputError: as `teacher_regions`, or a text is too long; names its item.
     """
     keys = list(dict.fromkeys(items.images))
     rows = {key: row for row, key in enumerate(keys)}
     boxes, mask, left_out = teacher_regions(keys, pictures)
     return TextsOfImages(
-        tokens=student.tokenize(items.texts),
+        tokens=student.tokenize(
+            items.texts,
+            objects=[own for own in items.objects for _ in range(items.choices)],
+            record=partial(_name, items),
+        ),
         boxes=boxes,
         mask=mask,
         image=torch.tensor([rows[key] for key in items.images], dtype=torch.long),
@@ -127,6 +132,12 @@ def texts_of_images(items: Items, student: Student, pictures: Pictures) -> Texts
         keys=keys,
         left_out=left_out,
     )
+
+
+def _name(items: Items, row: int) -> str:
+    """What errors call a text."""
+    item, choice = divmod(row, items.choices)
+    return f"{items.ids[item]} of {items.task}" + (f", choice {choice}" if items.choices > 1 else "")
 
 
 def teacher_regions(keys: Sequence[str], pictures: Pictures) -> tuple[Tensor, Tensor, int]:
@@ -171,11 +182,11 @@ def _visual_inputs(
 
 
 def _tags(tokenizer: WordPieceTokenizer, mask: Tensor) -> Tensor:
-    """Tags of all boxes whose tag is one token to the student; a published vocabulary has none."""
+    """Tags of all boxes whose tag is one token to the student; a published vocabulary has none, see `object_names`."""
     most = mask.shape[1]
-    pieces = {object_tag(index): tokenizer.pieces(object_tag(index)) for index in range(most - 1)}
-    ids = {tag: found[0] for tag, found in pieces.items() if len(found) == 1}
-    names = [tag if tag in ids else "" for tag in pieces]
+    tags = [object_tag(index) for index in range(most - 1)]
+    ids = {tag: token for tag in tags if (token := tokenizer.token_of(tag)) is not None}
+    names = [tag if tag in ids else "" for tag in tags]
     return tag_ids([names[: int(count) - 1] for count in mask.sum(dim=1)], most, ids)
 
 

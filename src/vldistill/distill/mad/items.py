@@ -1,8 +1,8 @@
 """The items of a task: what the student reads, which text the teachers read, and the target.
 
 Inputs as the students' papers have them: SNLI-VE ``[hypothesis]``, VQA ``[question]``, VCR one text a choice,
-``[question, answer]`` and ``[question, right answer, rationale]``. An object is ``[i]`` for the student and its class
-for a teacher.
+``[question, answer]`` and ``[question, right answer, rationale]``. An object is ``[i]`` for the student, which reads
+its name instead where it knows no tags (`vldistill.models.student.tokens.object_names`), and its class for a teacher.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vldistill.evaluate.metrics.vqa_formula import soft_targets
-from vldistill.features.sentences import spelled
+from vldistill.features.sentences import PLAIN, Wording, judged
 from vldistill.models.student import object_tag
 from vldistill.models.student.heads import AnswerVocabulary, SoftTargets
 from vldistill.records import CHOICES, LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord, Token
@@ -32,10 +32,11 @@ class Items:
         groups: image of each item, or its movie: what no split may cut.
         images: image key of each item.
         texts: segments of each text.
-        teacher_texts: what a teacher reads of each text.
+        teacher_texts: what a teacher reads of each text: of VCR the last segment, or all (`features.sentences.judged`).
         choices: C.
         targets: [N] index of the right label or choice, -1 where it is not public; VQA: scores [N, answers], whose rows
             are made when they are asked for.
+        objects: class of each object that the item's texts may name by a tag; empty where tags mean nothing.
     """
 
     task: str
@@ -46,6 +47,7 @@ class Items:
     teacher_texts: list[str]
     choices: int
     targets: Tensor | SoftTargets
+    objects: list[tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,6 +63,7 @@ class Items:
             texts=[self.texts[row] for row in rows],
             teacher_texts=[self.teacher_texts[row] for row in rows],
             targets=self.targets[torch.tensor(chosen, dtype=torch.long)],
+            objects=[self.objects[item] for item in chosen],
         )
 
 
@@ -75,6 +78,7 @@ def entailment_items(records: Sequence[EntailmentRecord]) -> Items:
         teacher_texts=[record.hypothesis for record in records],
         choices=1,
         targets=torch.tensor([LABELS.index(record.label) for record in records], dtype=torch.long),
+        objects=[()] * len(records),
     )
 
 
@@ -92,16 +96,17 @@ def question_items(records: Sequence[QuestionRecord], answers: Sequence[str]) ->
         teacher_texts=[record.question for record in records],
         choices=1,
         targets=targets,
+        objects=[()] * len(records),
     )
 
 
-def choice_items(records: Sequence[ChoiceRecord], part: str, tagged_as: str = "") -> Items:
+def choice_items(records: Sequence[ChoiceRecord], part: str, wording: Wording = PLAIN) -> Items:
     """VCR's questions with their answers, or, given the right answer, with their rationales.
 
     Args:
         records: the questions; for rationales with a public answer.
         part: `ANSWERS` or `RATIONALES`.
-        tagged_as: as `features.sentences.spelled`.
+        wording: how texts are put to the teachers.
     """
     choices = [record.answers if part == ANSWERS else record.rationales for record in records]
     labels = [record.answer_label if part == ANSWERS else record.rationale_label for record in records]
@@ -111,17 +116,18 @@ def choice_items(records: Sequence[ChoiceRecord], part: str, tagged_as: str = ""
         groups=[record.movie for record in records],
         images=[record.image for record in records],
         texts=[
-            [*_asked(record, part), student_text(choice)]
+            [student_text(tokens) for tokens in (*_asked(record, part), choice)]
             for record, of_record in zip(records, choices, strict=True)
             for choice in of_record
         ],
         teacher_texts=[
-            spelled(choice, record.objects, tagged_as)
+            judged(_asked(record, part), choice, record.objects, wording)
             for record, of_record in zip(records, choices, strict=True)
             for choice in of_record
         ],
         choices=CHOICES,
         targets=torch.tensor([-1 if label is None else label for label in labels], dtype=torch.long),
+        objects=[tuple(record.objects) for record in records],
     )
 
 
@@ -135,6 +141,7 @@ def joined(one: Items, other: Items) -> Items:
         texts=one.texts + other.texts,
         teacher_texts=one.teacher_texts + other.teacher_texts,
         targets=_joined(one.targets, other.targets),
+        objects=one.objects + other.objects,
     )
 
 
@@ -152,8 +159,8 @@ def student_text(tokens: Sequence[Token]) -> str:
     )
 
 
-def _asked(record: ChoiceRecord, part: str) -> list[str]:
-    question = [student_text(record.question)]
+def _asked(record: ChoiceRecord, part: str) -> list[list[Token]]:
+    """What stands before a choice."""
     if part == ANSWERS or record.answer_label is None:
-        return question
-    return [*question, student_text(record.answers[record.answer_label])]
+        return [record.question]
+    return [record.question, record.answers[record.answer_label]]

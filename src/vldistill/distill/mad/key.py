@@ -71,7 +71,7 @@ def region_identities(params: Params, root: str | Path, *datasets: str) -> dict[
     folders = {dataset: region_files(params, root, dataset) for dataset in datasets}
     if not all(folders.values()):
         return {}
-    return {"region_files": {dataset: identity(folder) for dataset, folder in folders.items() if folder}}
+    return {"region_files": {dataset: identity(folder, root) for dataset, folder in folders.items() if folder}}
 
 
 def asks_teacher(options: MadOptions) -> bool:
@@ -97,6 +97,7 @@ def cell_key(params: Params, root: str | Path, cell: MadCell) -> dict[str, Any]:
         "options": read_options(options, cell.task),
         "seed": cell.seed,
         "tagged_as": params.features.tagged_as,
+        **({"vcr_text": params.features.vcr_text} if cell.task == "vcr" else {}),
         "compute": params.compute.model_dump(mode="json", include={"device", "dtype", "threads"}),
         "toy": params.download.source == "world",
         "inputs": {name: fingerprint(path) for name, path in paths.items()},

@@ -22,6 +22,7 @@ from vldistill.distill.mad.sources import Sources, open_sources
 from vldistill.distill.mad.task import MadTask
 from vldistill.distill.mad.teaching import teach
 from vldistill.errors import InputError
+from vldistill.features.sentences import Wording
 from vldistill.features.store import Store
 from vldistill.models.mad import MadModel, TeacherInput
 from vldistill.models.student import Student, load_student, refuse_seen
@@ -74,7 +75,7 @@ def prepare(params: Params, root: Path, cell: MadCell, constant: Mapping[str, fl
     maps = fitted_maps(params, root, cell, student, sources) if sources.texts is not None else {}
     records, ids = sources.paths["records"], subset_file(params, root, cell)
     unreadable = sources.pictures.features.invalid
-    subset = load_subset(cell.task, records, ids, options, cell.seed, params.features.tagged_as, unreadable)
+    subset = load_subset(cell.task, records, ids, options, cell.seed, Wording.of(params.features), unreadable)
     seen = make_inputs(subset.train, student, sources.pictures)
     words = _embed_words(params, student, subset.train, maps, sources, options)
     started = options.task_head == "matching"

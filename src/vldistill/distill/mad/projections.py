@@ -92,6 +92,7 @@ def phrase_items(
         teacher_texts=[untagged(record.phrase, boxes[record.image].names, tagged_as) for record in kept],
         choices=1,
         targets=torch.full((len(kept),), -1),
+        objects=[tuple(boxes[record.image].names) for record in kept],
     )
 
 
@@ -205,10 +206,7 @@ def _of_words(student: Student, items: Items, texts: Store, alpha: float) -> dic
 def token_words(student: Student, texts: Sequence[str]) -> dict[str, int]:
     """The words of texts that are one token to the student -> that token."""
     words = sorted({bare(word) for text in texts for word in text.split()} - {""})
-    pieces = {word: student.tokenizer.pieces(word) for word in words}
-    return {
-        word: found[0] for word, found in pieces.items() if len(found) == 1 and found[0] != student.tokenizer.unknown
-    }
+    return {word: token for word in words if (token := student.tokenizer.token_of(word)) is not None}
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 With u = CLIP's vector of the whole image and t of the text, both of unit length:
 
-    k* = argmax_k cos(CLIP_text(word_k), u)          over the content words of the teacher's text
+    k* = argmax_k cos(CLIP_text(word_k), u)          over the content words of the text that the teacher reads
     j* = argmax_j cos(CLIP_image(region_j), t)       over the image's regions, the whole one included
 
 The states of token and region are drawn to the teachers' vectors of that word, CLIP_text(word_k*), and of that region,
@@ -27,9 +27,9 @@ from vldistill.distill.mad.inputs import REGION_POOLED, TextsOfImages
 from vldistill.distill.mad.items import Items
 from vldistill.distill.mad.lookup import AT_ONCE, Table, changed, firsts, grouped, stored, taken, unit_rows
 from vldistill.distill.mad.words import is_content
-from vldistill.features.sentences import bare
+from vldistill.features.sentences import bare, segments_of
 from vldistill.features.store import Store, sentence_key
-from vldistill.models.student import Tokens, object_tag
+from vldistill.models.student import Tokens, tagged_object
 
 CLIP_IMAGE, CLIP_TEXT, LANGUAGE_MODEL = TEACHERS = ("clip_image", "clip_text", "language_model")
 Selection = Literal["selected", "argmin", "random"]
@@ -119,7 +119,7 @@ def pick(
         most: the number m of tokens.
     """
     images = inputs.image.repeat_interleave(inputs.choices)
-    words = list(_candidates(items.texts, inputs.tokens))
+    words = list(_candidates(items, inputs.tokens))
     counts = torch.tensor([len(found) for found in words])
     flat = [word for found in words for word, _ in found]
     of_words = _dots(text_vectors(flat, texts), vectors.image, images.repeat_interleave(counts))
@@ -132,34 +132,35 @@ def pick(
     )
 
 
-def content_words(text: Sequence[str]) -> list[tuple[int, str]]:
-    """Content words of a text's last segment, each with its number among all words of the text.
+def content_words(text: Sequence[str], read: int = 1) -> list[tuple[int, str]]:
+    """Content words of a text's last segments, each with its number among all words of the text.
 
-    All its words where none is one; tags of objects are no words.
+    All their words where none is one; tags of objects are no words.
+
+    Args:
+        text: its segments.
+        read: how many of them a teacher reads.
     """
-    first = sum(len(segment.split()) for segment in text[:-1])
-    words = [(first + at, bare(word)) for at, word in enumerate(text[-1].split()) if not _is_tag(word)]
+    first = sum(len(segment.split()) for segment in text[:-read])
+    judged = " ".join(text[-read:]).split()
+    words = [(first + at, bare(word)) for at, word in enumerate(judged) if tagged_object(word) is None]
     words = [(number, word) for number, word in words if word]
     return [(number, word) for number, word in words if is_content(word)] or words
 
 
-def _candidates(texts: Sequence[Sequence[str]], tokens: Tokens) -> Iterator[list[tuple[str, int]]]:
+def _candidates(items: Items, tokens: Tokens) -> Iterator[list[tuple[str, int]]]:
     """Content words of each text with the place of their first token among the text states."""
-    for text, numbers in zip(texts, tokens.words.tolist(), strict=True):
+    for text, judged, numbers in zip(items.texts, items.teacher_texts, tokens.words.tolist(), strict=True):
         first: dict[int, int] = {}
         for column, number in enumerate(numbers[1:]):
             first.setdefault(number, column)
         # a text of nothing but tags: the first token stands for it
-        yield [(word, first[number]) for number, word in content_words(text) if number in first] or [(FALLBACK, 0)]
+        found = content_words(text, segments_of(judged))
+        yield [(word, first[number]) for number, word in found if number in first] or [(FALLBACK, 0)]
 
 
 FALLBACK = "a"
 """A word every store of texts has; where it is the only candidate, its vector decides nothing."""
-
-
-def _is_tag(word: str) -> bool:
-    number = word[1:-1]
-    return number.isdecimal() and word == object_tag(int(number))
 
 
 def _dots(words: Table, images: Tensor, rows: Tensor) -> Tensor:

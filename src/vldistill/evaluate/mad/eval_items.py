@@ -17,6 +17,7 @@ from vldistill.distill.mad.items import (
     question_items,
 )
 from vldistill.evaluate.mad.data import MadData
+from vldistill.features.sentences import Wording
 from vldistill.records import CHOICES, UNLABELLED, ChoiceRecord
 from vldistill.split.pronouns import RULES
 
@@ -45,12 +46,12 @@ def joined_items(pieces: Sequence[tuple[str, str, Items]]) -> EvalItems:
     return EvalItems(reduce(joined, (items for _, _, items in pieces)), parts)
 
 
-def eval_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> EvalItems:
+def eval_items(data: MadData, wording: Wording, answers: Sequence[str] = ()) -> EvalItems:
     """All that a cell of the task is evaluated on.
 
     Args:
         data: of the task.
-        tagged_as: as `features.sentences.spelled`.
+        wording: how texts are put to the teachers.
         answers: VQA: what the targets stand for; predicting needs none.
     """
     pieces = []
@@ -61,17 +62,17 @@ def eval_items(data: MadData, tagged_as: str, answers: Sequence[str] = ()) -> Ev
             pieces.append((name, ANSWERS, question_items(records, answers)))
         else:
             parts = (ANSWERS,) if name in RULES else (ANSWERS, RATIONALES)
-            pieces += [(name, part, choice_items(records, part, tagged_as)) for part in parts]
+            pieces += [(name, part, choice_items(records, part, wording)) for part in parts]
     return joined_items(pieces)
 
 
-def leaderboard_items(data: MadData, tagged_as: str) -> EvalItems:
+def leaderboard_items(data: MadData, wording: Wording) -> EvalItems:
     """The questions without public labels; VCR's with their answers, and the rationales given each of the answers."""
     if data.task == "vqa":
         return joined_items([(UNLABELLED, ANSWERS, question_items(data.unlabelled, ()))])
     records: Sequence[ChoiceRecord] = data.unlabelled
-    pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, tagged_as))]
+    pieces = [(UNLABELLED, ANSWERS, choice_items(records, ANSWERS, wording))]
     for answer, part in enumerate(ANSWER_PARTS):
         given = [dataclasses.replace(record, answer_label=answer) for record in records]
-        pieces.append((UNLABELLED, part, choice_items(given, RATIONALES, tagged_as)))
+        pieces.append((UNLABELLED, part, choice_items(given, RATIONALES, wording)))
     return joined_items(pieces)

@@ -111,6 +111,7 @@ def key(job: Job, params: Params, root: Path) -> dict[str, Any]:
         "params": {
             **options.model_dump(include={"split", "batch_size", "max_items"}),
             "tagged_as": params.features.tagged_as if job.sees_teacher else None,
+            "vcr_text": params.features.vcr_text if job.sees_teacher and task == "vcr" else None,
             "head": _read_by_head(params, job.cell) if job.cell.arm == TEACHER else None,
             "compute": params.compute.model_dump(include={"device", "dtype", "threads"}),
         },

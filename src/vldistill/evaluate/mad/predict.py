@@ -26,6 +26,7 @@ from vldistill.evaluate.mad.eval_items import EvalItems, eval_items, leaderboard
 from vldistill.evaluate.mad.jobs import Job
 from vldistill.evaluate.mad.teacher import teacher_scores
 from vldistill.evaluate.metrics.vcr import LeaderboardRow, write_leaderboard
+from vldistill.features.sentences import Wording
 from vldistill.features.store import Store
 from vldistill.files import sha256_file, write_json, write_jsonl
 from vldistill.models.mad import STUDENT, MadModel
@@ -126,17 +127,14 @@ class Predictor:
         """What is evaluated, the scores of the teacher's head of the cell's subset, and what they stand for."""
         subset = subset_file(self.params, self.root, cell)
         stores = (self._store(name) for name in (self._images, layout.TEXTS))
-        tagged_as = self.params.features.tagged_as
-        return teacher_scores(self.data, subset, cell, jobs.head_options(self.params, cell), tagged_as, *stores)
+        options = jobs.head_options(self.params, cell)
+        return teacher_scores(self.data, subset, cell, options, Wording.of(self.params.features), *stores)
 
     def eval_items(self, kind: Kind) -> EvalItems:
         """The items."""
         if kind not in self._eval_items:
-            tagged_as = self.params.features.tagged_as
-            if kind == "leaderboard":
-                self._eval_items[kind] = leaderboard_items(self.data, tagged_as)
-            else:
-                self._eval_items[kind] = eval_items(self.data, tagged_as)
+            make = leaderboard_items if kind == "leaderboard" else eval_items
+            self._eval_items[kind] = make(self.data, Wording.of(self.params.features))
         return self._eval_items[kind]
 
     def inputs(self, model: MadModel, vocabulary: str, kind: Kind) -> Inputs:

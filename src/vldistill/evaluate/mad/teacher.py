@@ -16,12 +16,13 @@ from vldistill.distill.mad.lookup import Table, firsts, stored, taken, unit_rows
 from vldistill.distill.mad.targets import text_vectors
 from vldistill.evaluate.mad.data import MadData
 from vldistill.evaluate.mad.eval_items import EvalItems, eval_items
+from vldistill.features.sentences import Wording
 from vldistill.features.store import Store
 from vldistill.params.mad import MadOptions
 
 
 def teacher_scores(
-    data: MadData, subset: Path, cell: MadCell, options: MadOptions, tagged_as: str, features: Store, texts: Store
+    data: MadData, subset: Path, cell: MadCell, options: MadOptions, wording: Wording, features: Store, texts: Store
 ) -> tuple[EvalItems, Tensor, list[str]]:
     """What is evaluated, the scores [N, A] of the teacher's head, and what they stand for.
 
@@ -30,12 +31,12 @@ def teacher_scores(
         subset: the id list of the training subset.
         cell: tells the seed.
         options: of the head, and which answers VQA has.
-        tagged_as: as `features.sentences.spelled`.
+        wording: how texts are put to the teachers.
         features: CLIP's store of the images, with the kind `region_pooled`.
         texts: CLIP's store of texts.
     """
-    learnt = load_subset(data.task, data.folder, subset, options, cell.seed, tagged_as, features.invalid)
-    evaluated = eval_items(data, tagged_as, learnt.answers)
+    learnt = load_subset(data.task, data.folder, subset, options, cell.seed, wording, features.invalid)
+    evaluated = eval_items(data, wording, learnt.answers)
     items = joined(learnt.train, evaluated.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
     seen = clip_features(_images(items, features), text_vectors(items.teacher_texts, texts))

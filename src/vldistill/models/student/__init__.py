@@ -8,7 +8,7 @@ from vldistill.errors import InputError
 from vldistill.files import read_json
 from vldistill.models.student.interface import CONFIG, Batch, Student, StudentStates, refuse_seen
 from vldistill.models.student.single_stream import SingleStream, SingleStreamConfig
-from vldistill.models.student.tokens import Tokens, WordPieceTokenizer, object_tag
+from vldistill.models.student.tokens import Tokens, WordPieceTokenizer, object_tag, tagged_object
 
 __all__ = [
     "Batch",
@@ -21,6 +21,7 @@ __all__ = [
     "load_student",
     "object_tag",
     "refuse_seen",
+    "tagged_object",
 ]
 
 

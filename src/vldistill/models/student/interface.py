@@ -18,7 +18,7 @@ A batch is a dict of tensors; B sequences, L + 1 tokens, K + 1 visual positions:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -152,18 +152,28 @@ class Student(nn.Module, ABC):
             TypeError, ValueError: the values are no shape of this student.
         """
 
-    def tokenize(self, texts: Sequence[Sequence[str]], *, longest: int | None = None) -> Tokens:
+    def tokenize(
+        self,
+        texts: Sequence[Sequence[str]],
+        *,
+        longest: int | None = None,
+        objects: Sequence[tuple[str, ...]] | None = None,
+        record: Callable[[int], str | int] = int,
+    ) -> Tokens:
         """Tokens of texts, each a list of segments: ``[question]``, ``[question, answer]``, ...
 
         Args:
             texts: the texts.
             longest: most tokens of a text, special ones included; at most `positions`, which is the default.
+            objects, record: as `WordPieceTokenizer.encode`.
 
         Raises:
             InputError: as `WordPieceTokenizer.encode`.
         """
         longest = min(longest or self.positions, self.positions)
-        return self.tokenizer.encode(texts, longest=longest, segment_types=self.segment_types)
+        return self.tokenizer.encode(
+            texts, longest=longest, segment_types=self.segment_types, objects=objects, record=record
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write config.json, model.safetensors and tokenizer.json; read them with `load_student`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -24,6 +24,12 @@ TOKENIZER = "tokenizer.json"
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 NO_WORD = -1
 ASCII = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+PERSON = "person"
+FIRST_NAMES = (
+    "Casey", "Riley", "Jessie", "Jackie", "Avery", "Jaime", "Peyton", "Kerry", "Jody", "Kendall",
+    "Peyton", "Skyler", "Frankie", "Pat", "Quinn",
+)  # fmt: skip
+"""The names that r2c (github.com/rowanz/r2c, dataloaders/vcr.py) calls persons by; one stands there twice."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class WordPieceTokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.backend = tokenizer
+        self._tags: dict[str, bool] = {}
         ids = {token: tokenizer.token_to_id(token) for token in SPECIALS}
         if missing := [token for token, number in ids.items() if number is None]:
             raise InputError(f"the vocabulary lacks {', '.join(missing)}", action="Use a vocabulary of BERT's kind")
@@ -83,6 +90,11 @@ class WordPieceTokenizer:
         """Ids of one text without special tokens."""
         return self.backend.encode(text, add_special_tokens=False).ids
 
+    def token_of(self, word: str) -> int | None:
+        """Id of a word that is one token; None where it is several, or unknown."""
+        pieces = self.pieces(word)
+        return pieces[0] if len(pieces) == 1 and pieces[0] != self.unknown else None
+
     def word_id(self, word: str) -> int:
         """Id of a word's first piece: a region's tag, say.
 
@@ -94,20 +106,34 @@ class WordPieceTokenizer:
             raise InputError(f"no token in {word!r}", action="Give a word")
         return pieces[0]
 
-    def encode(self, texts: Sequence[Sequence[str]], *, longest: int, segment_types: Sequence[int]) -> Tokens:
+    def encode(
+        self,
+        texts: Sequence[Sequence[str]],
+        *,
+        longest: int,
+        segment_types: Sequence[int],
+        objects: Sequence[tuple[str, ...]] | None = None,
+        record: Callable[[int], str | int] = int,
+    ) -> Tokens:
         """Tokens of texts, each a list of segments.
 
         Args:
             texts: the texts.
             longest: most tokens of a text, special ones included.
             segment_types: token type of the first, second, ... segment; the last one holds for all further ones.
+            objects: for each text the classes of the objects that its tags mean. A tag that is no token of its own is
+                read as the object's name (`object_names`), whose tokens all belong to the tag.
+            record: what errors call the text of a number.
 
         Raises:
-            InputError: no token of a text's last segment fits; names it by its number.
+            InputError: no token of a text's last segment fits; names the text.
         """
         # choices share their question, and questions their answers: each segment is cut into pieces once
         pieces_of = cache(self._pieces)
-        rows = [self._encode(text, number, longest, segment_types, pieces_of) for number, text in enumerate(texts)]
+        rows = [
+            self._encode(text, objects[number] if objects else (), number, longest, segment_types, pieces_of, record)
+            for number, text in enumerate(texts)
+        ]
         lengths = torch.tensor([len(row.ids) for row in rows], dtype=torch.long)
         return Tokens(
             ids=_padded([row.ids for row in rows], self.pad),
@@ -117,22 +143,37 @@ class WordPieceTokenizer:
             cut=torch.tensor([row.cut for row in rows], dtype=torch.bool),
         )
 
-    def _pieces(self, segment: str) -> _Pieces:
+    def _pieces(self, segment: str, objects: tuple[str, ...]) -> _Pieces:
         words = segment.split()
-        found = self.backend.encode(words, is_pretokenized=True, add_special_tokens=False)
-        return _Pieces(found.ids, cast(list[int], found.word_ids), len(words))
+        shown = [(part, number) for number, word in enumerate(words) for part in self._shown(word, objects)]
+        found = self.backend.encode([part for part, _ in shown], is_pretokenized=True, add_special_tokens=False)
+        return _Pieces(found.ids, [shown[part][1] for part in cast(list[int], found.word_ids)], len(words))
+
+    def _shown(self, word: str, objects: tuple[str, ...]) -> list[str]:
+        """The words that a word is read as: itself, or the name of the object whose tag it is."""
+        index = tagged_object(word)
+        if index is None or index >= len(objects) or not objects[index] or self._knows_tag(word):
+            return [word]
+        return _names_of(objects)[index].split()
+
+    def _knows_tag(self, tag: str) -> bool:
+        if tag not in self._tags:
+            self._tags[tag] = self.token_of(tag) is not None
+        return self._tags[tag]
 
     def _encode(
         self,
         text: Sequence[str],
+        objects: tuple[str, ...],
         number: int,
         longest: int,
         segment_types: Sequence[int],
-        pieces_of: Callable[[str], _Pieces],
+        pieces_of: Callable[[str, tuple[str, ...]], _Pieces],
+        record: Callable[[int], str | int],
     ) -> _Row:
         first_word, parts = 0, []
         for segment in text:
-            found = pieces_of(segment)
+            found = pieces_of(segment, objects)
             parts.append((found.ids, [first_word + word for word in found.words]))
             first_word += found.word_count
         over = 1 + sum(len(pieces) + 1 for pieces, _ in parts) - longest
@@ -143,7 +184,9 @@ class WordPieceTokenizer:
             parts[at] = (pieces[:kept], words_here[:kept])
         if cut and not parts[-1][0]:
             raise InputError(
-                f"no token of its last segment fits {longest}", record=number, action="Raise the limit, or leave it out"
+                f"no token of its last segment fits {longest}",
+                record=record(number),
+                action="Take a student that reads longer texts, or leave the record out",
             )
         ids, types, words_of = [self.cls], [segment_types[0]], [NO_WORD]
         for at, (pieces, words_here) in enumerate(parts):
@@ -173,6 +216,37 @@ class WordPieceTokenizer:
 def object_tag(index: int) -> str:
     """The word that stands for object ``index`` of an image (counted from 0, as in VCR) in a text."""
     return f"[{index}]"
+
+
+def tagged_object(word: str) -> int | None:
+    """The object whose tag a word is; None for any other word."""
+    number = word[1:-1]
+    return int(number) if number.isdecimal() and word == object_tag(int(number)) else None
+
+
+def object_names(objects: Sequence[str]) -> list[str]:
+    """What the objects of an image are called for students whose vocabulary has no tags.
+
+    After r2c: a person has one of 15 gender-neutral first names by its index, any other object its class. The second
+    and further objects of a name also get their place among these ("dog", "dog 2"; "Casey 2" for person 15 beside
+    person 0), or two that a text tells apart would be one (our choice). Names follow from the image alone and not from
+    what its texts mention, so that they give no choice away.
+
+    Args:
+        objects: class of each object.
+    """
+    names: list[str] = []
+    counts: Counter[str] = Counter()
+    for index, kind in enumerate(objects):
+        name = FIRST_NAMES[index % len(FIRST_NAMES)] if kind == PERSON else kind
+        counts[name] += 1
+        names.append(name if counts[name] == 1 else f"{name} {counts[name]}")
+    return names
+
+
+@lru_cache(maxsize=64)
+def _names_of(objects: tuple[str, ...]) -> list[str]:
+    return object_names(objects)
 
 
 def wordpiece(vocabulary: Sequence[str], *, lowercase: bool, tags: Sequence[str] = ()) -> WordPieceTokenizer:

@@ -22,6 +22,7 @@ from vldistill.distill.mad.key import CLIP, RECORDS
 from vldistill.distill.mad.losses import confidence_weight
 from vldistill.distill.mad.targets import content_words, pick, teacher_vectors, text_vectors
 from vldistill.evaluate.mad.data import MadRecord
+from vldistill.features.sentences import Wording, segments_of
 from vldistill.features.store import Store, open_store
 from vldistill.models.mad import STUDENT
 from vldistill.models.student import load_student
@@ -66,7 +67,7 @@ def choices(
     pictures = Pictures(layout.download(root, images), open_store(layout.features(root, CLIP, images)), boxes)
     texts = open_store(layout.features(root, CLIP, layout.TEXTS))
     # of VCR the answers come first, its rationales are left out
-    items = make_items(cell.task, records, (), params.features.tagged_as).take(range(len(records)))
+    items = make_items(cell.task, records, (), Wording.of(params.features)).take(range(len(records)))
     student = load_student(layout.distill_mad(root, cell.task) / cell.name / STUDENT)
     # no more than this: a report may be made where the user's region features are not
     inputs = texts_of_images(items, student, pictures)
@@ -78,8 +79,9 @@ def choices(
         right = record.answer_label or 0 if isinstance(record, ChoiceRecord) else 0
         row, image = item * items.choices + right, inputs.image[item : item + 1]
         text, places = items.texts[row], inputs.tokens.words[row, 1:]
-        first = sum(len(segment.split()) for segment in text[:-1])
-        words = _cosines(text, places, vectors.image[image][0], texts)
+        read = segments_of(items.teacher_texts[row])
+        first = sum(len(segment.split()) for segment in text[:-read])
+        words = _cosines(content_words(text, read), places, vectors.image[image][0], texts)
         regions = (vectors.regions[image][0] @ vectors.text[torch.tensor([row])][0])[inputs.mask[image][0]]
         made.append(
             Choice(
@@ -93,9 +95,9 @@ def choices(
     return made
 
 
-def _cosines(text: Sequence[str], places: Tensor, image: Tensor, texts: Store) -> dict[int, float]:
+def _cosines(words: Sequence[tuple[int, str]], places: Tensor, image: Tensor, texts: Store) -> dict[int, float]:
     """Cosine of each content word that has a token with the image, by its number in the text."""
-    words = [(number, word) for number, word in content_words(text) if number in set(places.tolist())]
+    words = [(number, word) for number, word in words if number in set(places.tolist())]
     if not words:
         return {}
     found = text_vectors([word for _, word in words], texts)[torch.arange(len(words))] @ image

@@ -23,6 +23,7 @@ from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM
 from vldistill.features.sentences import spelled, untagged
 from vldistill.files import read_jsonl
 from vldistill.params import Params
+from vldistill.params.features import VcrText
 from vldistill.params.mad import SELECTIONS
 from vldistill.records import ChoiceRecord, EntailmentRecord, RegionsRecord, read_regions
 from vldistill.report.gallery import Thumbnails, rank
@@ -144,7 +145,7 @@ class _ExampleMaker:
             for record, choice in zip(records, self._choices(records, regions), strict=True):
                 key, boxes = record.id, regions[record.image]
                 source, pixelated = thumbnails.data(record.image)
-                shown = _SHOWN[self.task](record, mine[key], other[key])
+                shown = _SHOWN[self.task](record, mine[key], other[key], self.params.features.vcr_text)
                 said = [
                     Said(SHORT[arm], answer, scores > 0, chances[arm].get(key))
                     for arm, answer, scores in (
@@ -222,7 +223,7 @@ def _boxes(record: RegionsRecord, choice: Choice) -> tuple[Box, ...]:
 
 @dataclass(frozen=True)
 class _Shown:
-    """One item in words: ``words`` are those of the text that is judged, as they are shown."""
+    """One item in words: ``words`` are those of the text that the teacher reads, as they are shown."""
 
     question: str
     words: Sequence[str]
@@ -231,23 +232,24 @@ class _Shown:
     other: str
 
 
-def _sentence(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any]) -> _Shown:
+def _sentence(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any], vcr_text: VcrText) -> _Shown:
     """SNLI-VE and VQA."""
     text = record.hypothesis if isinstance(record, EntailmentRecord) else str(getattr(record, "question", ""))
     return _Shown("", text.split(), str(mine["target"]), str(mine["prediction"]), str(other["prediction"]))
 
 
-def _choice_question(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any]) -> _Shown:
-    """VCR: the words are those of the right answer."""
+def _choice_question(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any], vcr_text: VcrText) -> _Shown:
+    """VCR: the words are those of the right answer, behind the question's where the teacher reads these."""
     from vldistill.distill.mad.items import student_text  # as `report.mad.choice`
 
     if not isinstance(record, ChoiceRecord) or record.answer_label is None:
         raise InputError("no question with a public answer", record=record.id, action="Score again")
     answers = [spelled(answer, record.objects) for answer in record.answers]
-    right = record.answers[record.answer_label]
+    whole = vcr_text == "question_choice"
+    read = [*(record.question if whole else []), *record.answers[record.answer_label]]
     return _Shown(
-        question=spelled(record.question, record.objects),
-        words=[untagged(word, record.objects) for word in student_text(right).split()],
+        question="" if whole else spelled(record.question, record.objects),
+        words=[untagged(word, record.objects) for word in student_text(read).split()],
         truth=answers[record.answer_label],
         mine=answers[mine["prediction"]["answer"]],
         other=answers[other["prediction"]["answer"]],
