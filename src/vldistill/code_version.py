@@ -204,6 +204,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "evaluate/mad/bars.py",
         "evaluate/mad/chief.py",
         "evaluate/mad/data.py",
+        "evaluate/mad/effects.py",
         "evaluate/mad/reliability.py",
         "evaluate/mad/statistics.py",
         "evaluate/mad/summary.py",

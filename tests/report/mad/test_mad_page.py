@@ -88,6 +88,34 @@ def test_every_control_has_a_verdict(both: Path) -> None:
     assert any(row["arm \u2212 control"] == "mad \u2212 shuffled_targets" for row in found)
 
 
+def test_exactly_the_controls_that_differ_in_more_than_a_switch_are_marked(
+    both: Path, both_params: Params, html: str, found: Found
+) -> None:
+    shown = {
+        row["arm \u2212 control"]
+        for row in rows(both, "controls")
+        if row["items"].startswith("SNLI-VE") and row["arm \u2212 control"][-1] in difference_tables.MARKS
+    }
+    rates, drawn = difference_tables.RATES_MARK, difference_tables.DRAWN_MARK
+    assert shown == {
+        *(f"mad \u2212 {control}{rates}" for control in ("embeddings_init", "projected_input", "baseline_matching")),
+        f"mad_matching \u2212 baseline_matching{rates}",
+        *(f"{pair}{drawn}" for pair in ("ts \u2212 nkd_alike", "mad \u2212 cw")),
+    }
+    assert f"<li>{rates}: the two differ in learning rate or embedding rate, too" in html
+    assert f"<li>{drawn}: the two differ in what a state is drawn to, too" in html
+    assert f"<li>{difference_tables.OTHER_MARK}:" not in html
+    # alike in everything else, once the user makes them so, and told where he gives one arm more
+    mad = both_params.model_dump(mode="json")["distill"]["mad"]
+    mad |= {"scope": "whole", "settings": {}, "settings_of": {}}
+    mad["arms"]["ts"]["tokens"] = 1
+    other = Params.model_validate({"distill": {"mad": {**mad, "sweep": {"on_dev": {}}, "extra": {}}}})
+    table = difference_tables.controls(found.summary, 0.95, other.distill.mad)
+    ended = {row["pair"].text[-1] for row in table.rows if not row["pair"].text.startswith("ts ")}
+    assert not ended & {rates, drawn}
+    assert table.notes[-1] == "*: the two differ in more options: distill.mad.tokens."
+
+
 def test_bars_and_reported_numbers(both: Path, html: str) -> None:
     verdicts = {row["verdict"].removesuffix(", extrapolated") for row in rows(both, "bars")}
     assert verdicts <= {"met", "not met", "not measured"}

@@ -19,7 +19,7 @@ from vldistill.cells import MadCell
 from vldistill.distill.mad.key import RECORDS, record_set
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.data import READERS, TEACHER, MadRecord
-from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM
+from vldistill.evaluate.mad.effects import BASELINE, METHOD_ARM
 from vldistill.features.sentences import spelled, untagged
 from vldistill.files import read_jsonl
 from vldistill.params import Params

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vldistill.evaluate.mad.statistics import METHOD_ARM
+from vldistill.evaluate.mad.effects import METHOD_ARM
 from vldistill.params import Params
 from vldistill.params.mad import Priors
 from vldistill.report.cost import Run
@@ -114,7 +114,7 @@ def build(
         score_tables.shift(summary),
         difference_tables.matched(summary),
         difference_tables.gains(summary, "more", "MAD minus baseline on further sets and metrics, points", level),
-        difference_tables.controls(summary, level),
+        difference_tables.controls(summary, level, params.distill.mad),
         difference_tables.gains(summary, "blind", "MAD minus a classifier that sees no image, points", level),
         difference_tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
         difference_tables.gains(summary, "on_dev", "Arms minus baseline, both tuned on dev\u2021, points", level),

@@ -7,17 +7,8 @@ from dataclasses import replace
 
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES
-from vldistill.evaluate.mad.statistics import (
-    BASELINE,
-    DEV,
-    IN_DOMAIN,
-    METHOD_ARM,
-    NAIVE,
-    SHIFTED,
-    UNSHIFTED,
-    Difference,
-    Mean,
-)
+from vldistill.evaluate.mad.effects import BASELINE, METHOD_ARM, NAIVE
+from vldistill.evaluate.mad.statistics import DEV, IN_DOMAIN, SHIFTED, UNSHIFTED, Difference, Mean
 from vldistill.evaluate.mad.summary import Summary
 from vldistill.params.mad import Mad
 from vldistill.params.mad_arms import ON_DEV
