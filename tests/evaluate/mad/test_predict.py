@@ -23,7 +23,7 @@ from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import TEACHER, MadData, subsets
-from vldistill.evaluate.mad.predict import Predictor
+from vldistill.evaluate.mad.predict import Predictor, rows_of
 from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
@@ -70,10 +70,25 @@ def test_scores_are_probabilities(mad_predicted: Path) -> None:
     for row in read_jsonl(mad_predicted / "snli_ve/test/mad-f20-s0.jsonl"):
         assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-5)
         assert row["prediction"] == max(row["scores"], key=row["scores"].__getitem__)
-    for row in read_jsonl(mad_predicted / "vcr/test/mad-f20-s0.jsonl"):
-        assert sum(row["scores"]) == pytest.approx(1, abs=1e-5)
-        assert sum(row["rationale_scores"]) == pytest.approx(1, abs=1e-5)
-    assert all(set(row) == {"id", "scores"} for row in read_jsonl(mad_predicted / "vcr/singular/mad-f20-s0.jsonl"))
+    for name in ("test", "singular", "plural"):
+        for row in read_jsonl(mad_predicted / f"vcr/{name}/mad-f20-s0.jsonl"):
+            assert sum(row["scores"]) == pytest.approx(1, abs=1e-5)
+            assert sum(row["rationale_scores"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_rewritten_rationales_change_no_other_score(mad_predicted: Path, mad_project: Path, mad_params: Params) -> None:
+    """To the last digit: they are judged in batches of their own."""
+    predictor = Predictor(mad_params, mad_project, "vcr")
+    (cell,) = (cell for cell in mad_cells(mad_params, "vcr") if cell.name == "mad-f20-s0")
+    model, vocabulary = predictor.load(cell)
+    alone = rows_of("vcr", *predictor.scores(model, vocabulary, "sets"), model.answers)
+    for name, rows in alone.items():
+        written = list(read_jsonl(mad_predicted / f"vcr/{name}/mad-f20-s0.jsonl"))
+        assert rows == [{key: row[key] for key in one} for one, row in zip(rows, written, strict=True)]
+        assert all("rationale_scores" in row for row in written)
+    assert {name: {*row} for name, (row, *_) in alone.items()} == {
+        "test": {"id", "scores", "rationale_scores"}, "singular": {"id", "scores"}, "plural": {"id", "scores"}
+    }  # fmt: skip
 
 
 def test_answers_have_the_official_results_format(mad_predicted: Path) -> None:

@@ -72,7 +72,22 @@ def test_a_shifted_number_stands_beside_the_original_wording_of_the_same_items(b
         # items of each of two seeds
         assert float(row["n"]) == float(row["n unshifted"]) == len(rewritten) / 2
         for column, items in (("shifted", rewritten), ("unshifted", original)):
-            assert float(row[column]) == pytest.approx(np.mean([one["scores"]["Q->A"] for one in items]), abs=1e-3)
+            metric = row["metric"].replace("\u2192", "->")
+            assert float(row[column]) == pytest.approx(np.mean([one["scores"][metric] for one in items]), abs=1e-3)
+    assert [row["metric"] for row in of_vcr if (row["arm"], row["training data"]) == ("MAD", "10 %")] == [
+        "Q\u2192A", "QA\u2192R", "Q\u2192AR",
+    ]  # fmt: skip
+
+
+def test_rationales_under_shift_stand_in_no_family_of_tests(found: Found) -> None:
+    under_shift = [one for one in found.summary.differences if one.place.subset.startswith("rules")]
+    assert under_shift
+    assert {one.place.metric for one in under_shift} == {"Q->A"}
+    assert {one.place.metric for one in found.summary.means if one.place.subset == "rules"} == {
+        "Q->A",
+        "QA->R",
+        "Q->AR",
+    }
 
 
 def _rules(root: Path, cell: str, kind: str) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ MORE: dict[str, tuple[tuple[str, str], ...]] = {
     "vqa": (("iid", "both"), ("shift", "both")),
 }
 """Task -> further subsets and metrics that are printed, but are not what is claimed."""
+REASONS = tuple((subset, metric) for subset in (SHIFTED["vcr"], UNSHIFTED["vcr"]) for metric in ("QA->R", "Q->AR"))
+"""VCR's rationales under shift: printed beside its answers, no difference is tested."""
 MATCHED = (BASELINE, "stopped_25", "stopped_50", "smoothed")
 """The baseline at in-domain accuracies up to its own; trained on more data, it also has points above that."""
 GAPS = {
@@ -155,7 +157,7 @@ def is_chief(place: Place) -> bool:
 
 
 def places(results: Results, tasks: Sequence[str]) -> list[Place]:
-    """All places, chief ones first."""
+    """All places where differences are tested, chief ones first."""
     found = []
     for task in tasks:
         for fraction in results.fractions(task):
@@ -163,6 +165,12 @@ def places(results: Results, tasks: Sequence[str]) -> list[Place]:
             found.append(Place(task, fraction, DEV, CHIEF[task]))
             found += [Place(task, fraction, subset, metric) for subset, metric in MORE[task]]
     return found
+
+
+def reasons(results: Results, tasks: Sequence[str]) -> list[Place]:
+    """The places of `REASONS`."""
+    sizes = results.fractions("vcr") if "vcr" in tasks else []
+    return [Place("vcr", fraction, subset, metric) for fraction in sizes for subset, metric in REASONS]
 
 
 def means(results: Results, where: Sequence[Place], draw: Draw) -> list[Mean]:
