@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,18 @@ def test_a_shifted_number_stands_beside_the_original_wording_of_the_same_items(b
     assert [row["metric"] for row in of_vcr if (row["arm"], row["training data"]) == ("MAD", "10 %")] == [
         "Q\u2192A", "QA\u2192R", "Q\u2192AR",
     ]  # fmt: skip
+
+
+def test_the_shift_table_says_where_there_is_no_matched_baseline(html: str, found: Found) -> None:
+    # the factory has stopped and smoothed baselines at 10 % only, and those of VCR and VQA make no line
+    assert "No matched baseline on SNLI-VE at 25, 100 %; VCR at 10, 25, 100 %; VQA at 10, 25, 100 %: none was" in html
+    (line,) = found.summary.matched
+    shown = {(row["task"].text, row["fraction"].text) for row in score_tables.shift(found.summary).rows}
+    everywhere = [replace(line, task=task, fraction=size) for task in TASKS for size in (10, 25, 100)]
+    assert len(shown) == len(everywhere)
+    assert score_tables.shift(replace(found.summary, matched=everywhere)).notes[-1] == score_tables.SPREAD
+    only_vqa = replace(found.summary, matched=[one for one in everywhere if one.task != "vqa"])
+    assert score_tables.shift(only_vqa).notes[-1].startswith("No matched baseline on VQA at 10, 25, 100 %: ")
 
 
 def test_rationales_under_shift_stand_in_no_family_of_tests(found: Found) -> None:

@@ -32,6 +32,10 @@ SPREAD = (
     "\u00b1: half of the two-level bootstrap interval (seeds; images, or VCR\u2019s movies); its ends stand in the CSV "
     "file. n: test items of each seed. \u2020: one seed."
 )
+NO_LINE = (
+    "No matched baseline on {}: none was run there that is stopped early or has smoothed labels (distill.mad.extra), "
+    "or its points make no line. What changes there may come from fitting less."
+)
 SAME_OR_ABSENT = (
     "the same: both choose the same settings; \u2013: no sweep taken over there, or the arm tuned on dev not run."
 )
@@ -131,12 +135,14 @@ def everything(summary: Summary) -> Table:
 def shift(summary: Summary) -> Table:
     """Scores under shift beside those without it: the original wording of the same items, where there is one."""
     by_place = {(mean.place, mean.arm): mean for mean in summary.means}
-    rows = []
+    rows, unmatched = [], set()
+    lines = {(one.task, one.fraction) for one in summary.matched}
     for shifted in _shifted(summary):
         task, fraction, metric = shifted.place.task, shifted.place.fraction, shifted.place.metric
         plain = by_place.get((replace(shifted.place, subset=UNSHIFTED[task]), shifted.arm))
         if plain is None:
             continue
+        unmatched |= {(task, fraction)} - lines
         rows.append(
             {
                 "task": Cell(names.task(task)),
@@ -168,6 +174,7 @@ def shift(summary: Summary) -> Table:
         "gets wrong; their wording is the original one, and unshifted is the whole test set. VQA: answer priors "
         "differ from training; unshifted are questions held out with the priors of training.",
         SPREAD,
+        *([NO_LINE.format(names.places(unmatched))] if unmatched else []),
     )
     return Table(
         "mad_shift", "Under shift, percent", columns, rows, ("task", "fraction", "metric"), notes, _of_method(rows)
