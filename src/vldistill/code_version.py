@@ -201,6 +201,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "distill/mad/visual_inputs.py",
         "distill/mad/targets.py",
         "distill/mad/words.py",
+        "evaluate/items.py",
         "evaluate/mad/bars.py",
         "evaluate/mad/chief.py",
         "evaluate/mad/data.py",

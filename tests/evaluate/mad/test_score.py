@@ -13,8 +13,9 @@ from tests.evaluate.mad.project import TASKS
 from vldistill import evaluate, layout
 from vldistill.artifact import verify
 from vldistill.cells import mad_cells
-from vldistill.compare.scores import open_scores, read_items
+from vldistill.compare.scores import open_scores
 from vldistill.errors import InputError
+from vldistill.evaluate.items import read_items
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES, MadData, subsets
 from vldistill.evaluate.mad.scoring import score_set
