@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,24 @@ NEW = {
     "evaluate_mad_predict": {(task, f"{name}-f50-s1") for task in TASKS for name in ("mad", TEACHER)},
 }
 RUN = {"report", *(f"{stage}@{task}" for stage in (*NEW, "evaluate_mad_score") for task in TASKS)}
+
+
+def test_the_named_cell_answers_what_has_no_public_labels(smoke: Project) -> None:
+    def unlabelled(task: str) -> list[str]:
+        ids = json.loads((smoke.root / f"results/split/{task}/unlabelled.json").read_text(encoding="utf-8"))["ids"]
+        assert ids, task
+        return ids
+
+    predicted = smoke.root / "results/evaluate/mad/predict"
+    with open(predicted / "vcr/leaderboard.csv", encoding="utf-8", newline="") as handle:
+        head, *lines = csv.reader(handle)
+    assert len(head) == 21
+    assert all(len(line) == 21 for line in lines)
+    assert sorted(line[0] for line in lines) == sorted(unlabelled("vcr"))
+    # the smoke preset has the images of these questions, and the features that its student reads
+    answers = json.loads((predicted / "vqa/leaderboard.json").read_text(encoding="utf-8"))
+    assert sorted(str(one["question_id"]) for one in answers) == sorted(unlabelled("vqa"))
+    assert all(set(one) == {"question_id", "answer"} for one in answers)
 
 
 def folders(project: Project, stage: str) -> dict[Path, int]:

@@ -303,6 +303,19 @@ def test_impossible_choices_are_named(
         evaluate.mad_predict_batch(changed(mad_params, **options), mad_project, "vcr", batch)
 
 
+def test_a_trial_and_an_experiment_without_such_tasks_have_no_leaderboard(mad_params: Params) -> None:
+    named = mad_params.evaluate.mad.leaderboard
+    assert any(job.leaderboard for job in jobs.all_jobs(mad_params, "vcr"))
+    sweep = {"trial": 1, "arms": ["baseline", "mad"], "tasks": ["vcr"], "fractions": [20]}
+    trial = with_mad(changed(mad_params, split="dev"), sweep=sweep)
+    jobs.check(trial)
+    assert named in {job.cell.name for job in jobs.all_jobs(trial, "vcr")}
+    assert not any(job.leaderboard for job in jobs.all_jobs(trial, "vcr"))
+    # as a sweep of other tasks or sizes has no cell of that name
+    jobs.check(with_mad(changed(mad_params, split="dev", leaderboard="mad-f99-s0"), sweep=sweep))
+    jobs.check(with_mad(mad_params, tasks=["snli_ve"], extra={}))
+
+
 @pytest.mark.parametrize(("task", "images"), [("snli_ve", "flickr30k"), ("vcr", "vcr")])
 def test_items_of_an_unreadable_image_are_left_out_and_counted(
     task: Any, images: str, mad_project: Path, mad_params: Params, tmp_path: Path
