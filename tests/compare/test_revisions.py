@@ -22,14 +22,21 @@ sys.path.insert(0, "tests")
 import factory
 
 params = yaml.safe_load(Path("params.yaml").read_text())
-factory.write_vlkd(Path("."), {"all": params["gain"], "pooled": 0.1}, range(params["seeds"]))
+if sys.argv[1] == "vlkd":
+    factory.write_vlkd(Path("."), {"all": params["gain"], "pooled": 0.1}, range(params["seeds"]))
+else:
+    factory.write_mad(Path("."), {"mad": params["gain"], "baseline": 0.0}, range(params["seeds"]))
 """
 STAGES = """
 stages:
   score:
-    cmd: python make.py
+    cmd: python make.py vlkd
     params: [gain, seeds]
     outs: [results/evaluate/vlkd/score]
+  score_mad:
+    cmd: python make.py mad
+    params: [gain, seeds]
+    outs: [results/evaluate/mad/score/items/snli_ve]
 """
 
 pytestmark = pytest.mark.slow
@@ -77,7 +84,7 @@ def repository(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_revisions_experiments_workspace_and_folders(repository: Path, shell, run, rows) -> None:
-    found = rows(repository, "v1", "better", "wide")
+    found = rows(repository, "v1", "better", "wide", "--method", "vlkd")
     assert [(row["compared"], row["arm"], row["seeds"]) for row in found] == [
         ("better", "all", 3),
         ("better", "pooled", 3),
@@ -101,6 +108,37 @@ def test_revisions_experiments_workspace_and_folders(repository: Path, shell, ru
     # arms inside a revision
     (inside,) = rows(repository, "wide", "--against", "pooled")
     assert (inside["base"], inside["compared"], inside["seeds"]) == ("pooled", "all", 4)
+
+
+def test_mad_is_compared_size_by_size_through_git_and_dvc(repository: Path, run, rows) -> None:
+    found = rows(repository, "v1", "better", "wide", "--method", "mad", "--power", "5")
+    places = [(row["compared"], row["task"], row["split"], row["arm"], row["seeds"]) for row in found]
+    assert places == [
+        (name, "snli_ve", split, arm, 3)
+        for name in ("better", "wide")
+        for split in ("full 10 %", "hard 10 %")
+        for arm in ("baseline", "mad")
+    ]
+    gains = {(row["compared"], row["split"]): row["difference"] for row in found if row["arm"] == "mad"}
+    assert 0 < gains["better", "hard 10 %"] < gains["wide", "hard 10 %"] < gains["wide", "full 10 %"]
+    assert {row["difference"] for row in found if row["arm"] == "baseline"} == {0.0}
+    assert all(row["left_out"]["seeds_other"] == ([3] if row["compared"] == "wide" else []) for row in found)
+    (hard,) = [row for row in found if (row["compared"], row["split"], row["arm"]) == ("wide", "hard 10 %", "mad")]
+    assert (hard["power"]["difference"], hard["metric"], hard["items"]) == (5.0, "accuracy", 60)
+    assert 1 < hard["power"]["seeds"] < hard["power"]["cautious"]
+    said = run(repository, "v1", "wide", "--method", "mad", "--arm", "mad", "--power", "5", "--markdown")
+    head, _, *lines = [line.split(" | ") for line in said.splitlines() if line.startswith("|")]
+    assert (head[0], head[1], head[-1]) == ("| task", "split", "seeds for 5 |")
+    assert [line[1] for line in lines] == ["full 10 %", "hard 10 %"]
+    needed = hard["power"]
+    assert lines[1][-1] == f"{needed['seeds']} ({needed['cautious']}) |"
+    assert "Seeds for 5: how many resolve a true difference of that size" in said
+    # arms of one revision at one size
+    inside = rows(repository, "wide", "--method", "mad", "--against", "baseline")
+    assert [(row["split"], row["compared"], row["seeds"]) for row in inside] == [
+        ("full 10 %", "mad", 4),
+        ("hard 10 %", "mad", 4),
+    ]
 
 
 def test_results_come_from_a_remote_or_another_cache(repository: Path, shell, run, rows, tmp_path: Path) -> None:

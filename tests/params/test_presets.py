@@ -14,6 +14,8 @@ from vldistill import presets
 from vldistill.cells import mad_cells
 from vldistill.cli.preset import command
 from vldistill.errors import InputError, VldistillError
+from vldistill.evaluate.mad.data import BOARDS
+from vldistill.evaluate.mad.jobs import all_jobs, check
 from vldistill.params import Params, parse
 from vldistill.params.mad_arms import MATCHING_HEAD, PARTS
 from vldistill.params.mad_grid import TASKS
@@ -33,6 +35,20 @@ def test_apply_and_recognise_each(project):
     for name in presets.NAMES:
         presets.apply(project, name)
         assert presets.current(project) == name
+
+
+def test_the_leaderboards_cell_is_one_that_the_preset_has(project):
+    named = {}
+    for name in presets.NAMES:
+        params = presets.params_of(project, name)
+        check(params)
+        for task in BOARDS:
+            boards = [job.cell.name for job in all_jobs(params, task) if job.leaderboard]
+            assert boards == ([params.evaluate.mad.leaderboard] if params.evaluate.mad.leaderboard else [])
+        named[name] = params.evaluate.mad.leaderboard
+    assert named == {
+        "mini": "", "mini-full": "", "smoke": "mad-f50-s0", "paper": "mad-f100-s0", "paper-dry": "mad-f10-s0"
+    }  # fmt: skip
 
 
 def test_difference_lists_changed_keys(project):

@@ -150,13 +150,27 @@ def _pictures(root: Path, count: int) -> None:
             domain = list(DOMAINS)[index % 3] if name == "nocaps" else None
             records.append({"id": str(index), "image": key, "captions": captions, "split": "test", "domain": domain})
             said = f"a {rng.choice([colour, colour, 'blue'])} circle"
-            items[name].append({"id": str(index), "prediction": said, "target": captions, "scores": {"CIDEr": 2.0}})
+            items[name].append(
+                {
+                    "id": str(index),
+                    "prediction": said,
+                    "target": captions,
+                    "scores": {"CIDEr": 2.0},
+                    "group": str(index),
+                }
+            )
             if name == "coco":
                 answer = rng.choice([colour, colour, "red"])
                 questions.append(_question(f"q{index}", key, colour))
                 score = 1.0 if answer == colour else 0.0
                 items["vqav2"].append(
-                    {"id": f"q{index}", "prediction": answer, "target": [colour] * 10, "scores": {"official": score}}
+                    {
+                        "id": f"q{index}",
+                        "prediction": answer,
+                        "target": [colour] * 10,
+                        "scores": {"official": score},
+                        "group": str(index),
+                    }
                 )
         _download(root, name, records, images)
     _download(root, "vqav2", questions)

@@ -111,7 +111,7 @@ BREAKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "not UTF-8": (lambda root: _rows(root).write_bytes(b"\xff\xfe"), "not UTF-8"),
     "items": (
         lambda root: _drop_field(layout.score_vlkd(root) / "items/vqav2/all-s0.jsonl", "prediction"),
-        r"all-s0\.jsonl, record line 1, field prediction",
+        r"all-s0\.jsonl, record 1, field prediction",
     ),
     "records": (
         lambda root: _drop_field(layout.download(root, "coco") / "records.jsonl", "captions"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,50 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 TASKS = ("snli_ve", "vcr", "vqa")
+RULES = [f"{rule}{wording}" for rule in ("singular", "plural") for wording in ("", "_original")]
+SCORED = {"snli_ve": ["test", "hard"], "vcr": ["test", *RULES], "vqa": ["iid", "shift"]}
+LISTS = {
+    "snli_ve": ["train-50-s0", "dev", "test", "hard-50-s0", "hard-50-s1"],
+    "vcr": ["train-50-s0", "dev", "test", "rule-singular", "rule-plural"],
+    "vqa": ["train-50-s0", "dev", "test", "cp-train-50-s0", "cp-dev", "cp-iid", "cp-shift"],
+}
 # the reference beside them is fitted on the training subset that nothing was trained on before
 NEW = {
     "distill_mad": {(task, "mad-f50-s1") for task in TASKS},
     "evaluate_mad_predict": {(task, f"{name}-f50-s1") for task in TASKS for name in ("mad", TEACHER)},
 }
 RUN = {"report", *(f"{stage}@{task}" for stage in (*NEW, "evaluate_mad_score") for task in TASKS)}
+
+
+def test_every_list_of_every_task_has_items_and_every_subset_is_scored(smoke: Project) -> None:
+    for task, names in LISTS.items():
+        for name in names:
+            ids = json.loads((smoke.root / f"results/split/{task}/{name}.json").read_text(encoding="utf-8"))["ids"]
+            assert ids, f"{task}: {name}"
+    for task, subsets in SCORED.items():
+        folder = smoke.root / f"results/evaluate/mad/score/items/{task}"
+        assert {path.name for path in folder.iterdir() if path.is_dir()} == set(subsets)
+        for subset in subsets:
+            for path in (folder / subset).glob("*.jsonl"):
+                assert path.read_text(encoding="utf-8").strip(), path
+
+
+def test_the_named_cell_answers_what_has_no_public_labels(smoke: Project) -> None:
+    def unlabelled(task: str) -> list[str]:
+        ids = json.loads((smoke.root / f"results/split/{task}/unlabelled.json").read_text(encoding="utf-8"))["ids"]
+        assert ids, task
+        return ids
+
+    predicted = smoke.root / "results/evaluate/mad/predict"
+    with open(predicted / "vcr/leaderboard.csv", encoding="utf-8", newline="") as handle:
+        head, *lines = csv.reader(handle)
+    assert len(head) == 21
+    assert all(len(line) == 21 for line in lines)
+    assert sorted(line[0] for line in lines) == sorted(unlabelled("vcr"))
+    # the smoke preset has the images of these questions, and the features that its student reads
+    answers = json.loads((predicted / "vqa/leaderboard.json").read_text(encoding="utf-8"))
+    assert sorted(str(one["question_id"]) for one in answers) == sorted(unlabelled("vqa"))
+    assert all(set(one) == {"question_id", "answer"} for one in answers)
 
 
 def folders(project: Project, stage: str) -> dict[Path, int]:

@@ -28,8 +28,7 @@ def commands(page: Path) -> dict[str, str]:
 
 def test_a_sweep_is_queued_run_and_tabled(project: Project) -> None:
     told = commands(project.root / PAGE)
-    # two trials of one task instead of all: the test is about the way, and must be short; of the others the smoke
-    # preset has no dev items
+    # two trials of one task instead of all: the test is about the way, and must be short
     queue = told["dvc exp run"].replace("trial=1,2,3,4,5,6,7,8", "trial=1,2")
     queue = queue.replace(" evaluate_mad_score@vcr evaluate_mad_score@vqa", "")
     assert ("trial=1,2 " in queue or "trial=1,2'" in queue) and queue.count("evaluate_mad_score@") == 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vldistill.compare.power import Power, seeds_needed
-from vldistill.compare.scores import Cell, Item, Measure, Scores, read_items
+from vldistill.compare.scores import Cell, Measure, Scores
 from vldistill.errors import InputError
+from vldistill.evaluate.items import Item, read_items
 from vldistill.stats import RESAMPLES, Paired, holm, uneven_difference, without_gaps
 
 Seeds = dict[int | None, dict[str, Item]]
@@ -227,7 +229,7 @@ def _common(first: Sequence[dict[str, Item]], second: Sequence[dict[str, Item]])
 
     Seeds may have other items, as SNLI-VE's hard ones follow the training subset; one item is the same at all seeds.
     """
-    seen: dict[str, tuple[str, str]] = {}
+    seen: dict[str, tuple[Any, str]] = {}
     mine, theirs, changed = set[str](), set[str](), set[str]()
     common = []
     for one, other in zip(first, second, strict=True):

@@ -1,17 +1,11 @@
-"""Per-item scores of one checkout: which there are, what they measure, and their content.
+"""Per-item scores of one checkout: which there are, and what they measure.
 
-Every method writes the same files, so nothing here knows a method::
-
-    results/evaluate/METHOD/score/items/TASK/[SPLIT/]NAME.jsonl     {id, prediction, target, scores, group} an item
-    results/evaluate/METHOD/score/scores[-TASK].jsonl               the tidy rows: units, splits, controls
-
-NAME is ``ARM-sSEED``, ``ARM`` where there is no seed, either with ``.no_image`` and the like behind it. MAD's have
-the size of the training subset in percent before the seed: ``ARM-fFRACTION-sSEED``.
+Every method writes the same files (`vldistill.evaluate.items`), so nothing here knows a method. Units, splits and
+controls are those of the tidy rows, ``results/evaluate/METHOD/score/scores[-TASK].jsonl``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from vldistill.errors import InputError
+from vldistill.evaluate.items import AGAIN, Item, named
 from vldistill.files import read_jsonl
 
 EVALUATED = Path("results") / "evaluate"
 ITEMS = "score/items"
 ROWS = "score/scores*.jsonl"
-AGAIN = "Score again: vldistill evaluate METHOD score"
-_NAME = re.compile(r"(?P<arm>.+?)(?:-f(?P<fraction>\d+))?(?:-s(?P<seed>\d+)(?P<more>\..+)?)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -59,15 +52,6 @@ class Measure:
     key: str
     prefix: str = ""
     unit: str = ""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One item's scores, and what must agree for two items of one id to be the same one: target and group."""
-
-    scores: dict[str, float]
-    target: str
-    group: str
 
 
 @dataclass(frozen=True)
@@ -137,10 +121,10 @@ class Scores:
             folder = self.root / EVALUATED / method / ITEMS
             for path in sorted(folder.rglob("*.jsonl")):
                 task, *folders = path.relative_to(folder).parts[:-1] or ("",)
-                arm, fraction, seed = _arm(path.stem)
+                one = named(path.stem)
                 split = "/".join(folders) or meaning.split(task)
-                cell = Cell(method, task, f"{split} {fraction} %" if fraction else split, arm)
-                found.setdefault(cell, {})[seed] = path
+                cell = Cell(method, task, f"{split} {one.fraction} %" if one.fraction else split, one.arm)
+                found.setdefault(cell, {})[one.seed] = path
         return found
 
     def trained(self, cell: Cell) -> bool:
@@ -183,31 +167,8 @@ def open_scores(name: str, root: Path, commit: str = "") -> Scores:
     return scores
 
 
-def read_items(path: Path) -> dict[str, Item]:
-    """The items of one file by id.
-
-    Raises:
-        InputError: a record lacks a field or has one of the wrong type, or an id stands twice.
-    """
-    found: dict[str, Item] = {}
-    for number, record in enumerate(read_jsonl(path), start=1):
-        key, item = _item(record, path, number)
-        if key in found:
-            raise InputError(f"{key!r} stands twice", file=path, record=number, field="id", action=AGAIN)
-        found[key] = item
-    return found
-
-
 def _has(folder: Path) -> bool:
     return (folder / ITEMS).is_dir()
-
-
-def _arm(name: str) -> tuple[str, str | None, int | None]:
-    """Arm, size of its training subset and seed of a file's name."""
-    match = _NAME.fullmatch(name)
-    if match is None or match["seed"] is None:
-        return name, None, None
-    return match["arm"] + (match["more"] or ""), match["fraction"], int(match["seed"])
 
 
 def _method(folder: Path) -> Method:
@@ -238,18 +199,3 @@ def _named(
             prefix = f"{variant}:"
             kinds = any(name.startswith(prefix) for name in items)
             yield Measure(f"{metric} {variant}" if kinds else metric, metric, prefix if kinds else "", unit)
-
-
-def _item(record: Any, path: Path, number: int) -> tuple[str, Item]:
-    fields = (("id", (str, int)), ("scores", (dict,)), ("group", (str, int)))
-    for name, kinds in fields:
-        if not isinstance(record, dict) or not isinstance(record.get(name), kinds):
-            raise InputError("missing or of the wrong type", file=path, record=number, field=name, action=AGAIN)
-    scores = {}
-    for key, value in record["scores"].items():
-        if value is None:  # a metric that could not be computed here, such as SPICE
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError("not a number", file=path, record=number, field=f"scores.{key}", action=AGAIN)
-        scores[key] = float(value)
-    return str(record["id"]), Item(scores, repr(record.get("target")), str(record["group"]))

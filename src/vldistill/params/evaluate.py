@@ -174,7 +174,8 @@ class EvaluateMad(Section):
     leaderboard: str = Field(
         "",
         description="Cell, e.g. `mad-f100-s0`, that also answers the official test parts of VCR and VQA v2, which have "
-        "no public labels: `leaderboard.csv` and `leaderboard.json` among its predictions (docs/data.md). Empty: none.",
+        "no public labels: `leaderboard.csv` and `leaderboard.json` among its predictions (docs/data.md). Empty: none; "
+        "nor does a sweep's trial write any.",
     )
     references: bool = Field(
         True,

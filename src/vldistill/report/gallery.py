@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vldistill import layout
-from vldistill.errors import InputError
-from vldistill.files import read_jsonl
+from vldistill.evaluate.items import Item, read_items
 from vldistill.images import open_images
 from vldistill.records import QuestionRecord, read_captions, read_questions
 
@@ -53,28 +52,14 @@ def rank(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8")).hexdigest()
 
 
-def answers(root: Path, task: str, cell: str) -> dict[str, dict[str, Any]]:
+def answers(root: Path, task: str, cell: str) -> dict[str, Item]:
     """Scored items of a cell by id, {} if the cell was not evaluated on ``task``.
 
     Raises:
-        InputError: an item lacks its id, prediction or scores.
+        InputError: as `vldistill.evaluate.items.read_items`.
     """
     path = layout.score_vlkd(root) / "items" / task / f"{cell}.jsonl"
-    if not path.is_file():
-        return {}
-    found = {}
-    for number, item in enumerate(read_jsonl(path), start=1):
-        for field in ("id", "prediction", "scores"):
-            if not isinstance(item, dict) or field not in item:
-                raise InputError(
-                    "the field is missing",
-                    file=path,
-                    record=f"line {number}",
-                    field=field,
-                    action="Run again: vldistill evaluate vlkd score",
-                )
-        found[str(item["id"])] = item
-    return found
+    return read_items(path) if path.is_file() else {}
 
 
 def accuracy(scores: Mapping[str, Any]) -> float:
@@ -112,7 +97,7 @@ def failures(root: Path, cell: str, split: str, count: int, width: int) -> list[
     wrong = [
         record
         for record in read_questions(layout.download(root, "vqav2"))
-        if record.split == split and record.id in scored and accuracy(scored[record.id]["scores"]) == 0
+        if record.split == split and record.id in scored and accuracy(scored[record.id].scores) == 0
     ]
     chosen = sorted(wrong, key=lambda record: rank(record.id))[:count]
     said = answers(root, "coco", cell)
@@ -131,8 +116,8 @@ def failures(root: Path, cell: str, split: str, count: int, width: int) -> list[
         ]
 
 
-def _prediction(item: Mapping[str, Any] | None) -> str | None:
-    return None if item is None else str(item["prediction"])
+def _prediction(item: Item | None) -> str | None:
+    return None if item is None else str(item.prediction)
 
 
 def _answered_questions(root: Path, cell: str, split: str) -> dict[str, list[AnsweredQuestion]]:
@@ -148,11 +133,9 @@ def _answered_questions(root: Path, cell: str, split: str) -> dict[str, list[Ans
     return found
 
 
-def _one(record: QuestionRecord, item: Mapping[str, Any]) -> AnsweredQuestion:
+def _one(record: QuestionRecord, item: Item) -> AnsweredQuestion:
     truth = Counter(record.answers).most_common(1)
-    return AnsweredQuestion(
-        record.question, str(item["prediction"]), truth[0][0] if truth else "", accuracy(item["scores"])
-    )
+    return AnsweredQuestion(record.question, str(item.prediction), truth[0][0] if truth else "", accuracy(item.scores))
 
 
 class Thumbnails:

@@ -23,7 +23,7 @@ from vldistill.cells import MadCell, mad_batches, mad_cells
 from vldistill.errors import InputError
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import TEACHER, MadData, subsets
-from vldistill.evaluate.mad.predict import Predictor
+from vldistill.evaluate.mad.predict import Predictor, rows_of
 from vldistill.evaluate.metrics.vcr import GROUPS
 from vldistill.features.sentences import texts_of
 from vldistill.files import read_json, read_jsonl
@@ -70,10 +70,25 @@ def test_scores_are_probabilities(mad_predicted: Path) -> None:
     for row in read_jsonl(mad_predicted / "snli_ve/test/mad-f20-s0.jsonl"):
         assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-5)
         assert row["prediction"] == max(row["scores"], key=row["scores"].__getitem__)
-    for row in read_jsonl(mad_predicted / "vcr/test/mad-f20-s0.jsonl"):
-        assert sum(row["scores"]) == pytest.approx(1, abs=1e-5)
-        assert sum(row["rationale_scores"]) == pytest.approx(1, abs=1e-5)
-    assert all(set(row) == {"id", "scores"} for row in read_jsonl(mad_predicted / "vcr/singular/mad-f20-s0.jsonl"))
+    for name in ("test", "singular", "plural"):
+        for row in read_jsonl(mad_predicted / f"vcr/{name}/mad-f20-s0.jsonl"):
+            assert sum(row["scores"]) == pytest.approx(1, abs=1e-5)
+            assert sum(row["rationale_scores"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_rewritten_rationales_change_no_other_score(mad_predicted: Path, mad_project: Path, mad_params: Params) -> None:
+    """To the last digit: they are judged in batches of their own."""
+    predictor = Predictor(mad_params, mad_project, "vcr")
+    (cell,) = (cell for cell in mad_cells(mad_params, "vcr") if cell.name == "mad-f20-s0")
+    model, vocabulary = predictor.load(cell)
+    alone = rows_of("vcr", *predictor.scores(model, vocabulary, "sets"), model.answers)
+    for name, rows in alone.items():
+        written = list(read_jsonl(mad_predicted / f"vcr/{name}/mad-f20-s0.jsonl"))
+        assert rows == [{key: row[key] for key in one} for one, row in zip(rows, written, strict=True)]
+        assert all("rationale_scores" in row for row in written)
+    assert {name: {*row} for name, (row, *_) in alone.items()} == {
+        "test": {"id", "scores", "rationale_scores"}, "singular": {"id", "scores"}, "plural": {"id", "scores"}
+    }  # fmt: skip
 
 
 def test_answers_have_the_official_results_format(mad_predicted: Path) -> None:
@@ -286,6 +301,19 @@ def test_impossible_choices_are_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         evaluate.mad_predict_batch(changed(mad_params, **options), mad_project, "vcr", batch)
+
+
+def test_a_trial_and_an_experiment_without_such_tasks_have_no_leaderboard(mad_params: Params) -> None:
+    named = mad_params.evaluate.mad.leaderboard
+    assert any(job.leaderboard for job in jobs.all_jobs(mad_params, "vcr"))
+    sweep = {"trial": 1, "arms": ["baseline", "mad"], "tasks": ["vcr"], "fractions": [20]}
+    trial = with_mad(changed(mad_params, split="dev"), sweep=sweep)
+    jobs.check(trial)
+    assert named in {job.cell.name for job in jobs.all_jobs(trial, "vcr")}
+    assert not any(job.leaderboard for job in jobs.all_jobs(trial, "vcr"))
+    # as a sweep of other tasks or sizes has no cell of that name
+    jobs.check(with_mad(changed(mad_params, split="dev", leaderboard="mad-f99-s0"), sweep=sweep))
+    jobs.check(with_mad(mad_params, tasks=["snli_ve"], extra={}))
 
 
 @pytest.mark.parametrize(("task", "images"), [("snli_ve", "flickr30k"), ("vcr", "vcr")])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from tests.evaluate.mad.project import TASKS
 from vldistill import evaluate, layout
 from vldistill.artifact import verify
 from vldistill.cells import mad_cells
-from vldistill.compare.scores import open_scores, read_items
+from vldistill.compare.scores import open_scores
 from vldistill.errors import InputError
+from vldistill.evaluate.items import read_items
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES, MadData, subsets
 from vldistill.evaluate.mad.scoring import score_set
@@ -64,9 +67,10 @@ def test_rows_are_tidy_and_the_means_of_their_items(task: str, mad_scored: Path,
 
 def test_vcr_has_three_scores_and_vqa_four(mad_scored: Path, mad_project: Path) -> None:
     rows = list(read_jsonl(layout.scores_mad(mad_project, "vcr")))
-    assert {row["metric"] for row in rows if row["subset"] == "test"} == {"Q->A", "QA->R", "Q->AR"}
-    assert {row["metric"] for row in rows if row["subset"] in ("singular", "plural")} == {"Q->A"}
-    assert {row["subset"] for row in rows} == {"test", "singular", "singular_original", "plural", "plural_original"}
+    found = {(row["subset"], row["arm"], row["metric"]) for row in rows}
+    scored = ("test", "singular", "singular_original", "plural", "plural_original")
+    # on rewritten items, too, by arms and references alike
+    assert found == {*product(scored, {row["arm"] for row in rows}, ("Q->A", "QA->R", "Q->AR"))}
     vqa = list(read_jsonl(layout.scores_mad(mad_project, "vqa")))
     assert {row["variant"] for row in vqa} == {"official", "official_2017", "evalai", "both"}
 
@@ -78,6 +82,36 @@ def test_the_original_wording_is_of_the_items_that_are_rewritten(mad_scored: Pat
         assert one
         whole = read_items(mad_scored / "vcr/test/mad-f20-s0.jsonl")
         assert all(whole[key] == item for key, item in other.items())
+
+
+def test_rationales_are_judged_after_the_rewritten_answer(
+    mad_scored: Path, mad_predicted: Path, mad_project: Path, mad_params: Params
+) -> None:
+    data = MadData(mad_params, mad_project, "vcr")
+    whole, rewritten = ({record.id: record for record in data.sets[name]} for name in ("test", "singular"))
+    said = {name: _by_id(mad_predicted / f"vcr/{name}/mad-f20-s0.jsonl") for name in ("test", "singular")}
+    moved = 0.0
+    for key, record in rewritten.items():
+        right = record.answer_label
+        assert record.answers[right] != whole[key].answers[right]
+        assert record.rationales == whole[key].rationales
+        before, after = (np.array(said[name][key]["rationale_scores"]) for name in ("test", "singular"))
+        moved = max(moved, np.abs(before - after).max())
+    assert moved > 1e-4, "what was answered is read"
+    # the teacher judges a rationale alone, and the majority reads nothing
+    for arm in ("teacher", "majority"):
+        before, after = (
+            read_items(mad_scored / "vcr" / name / f"{arm}-f20-s0.jsonl") for name in ("singular_original", "singular")
+        )
+        assert {key: item.scores["QA->R"] for key, item in before.items()} == {
+            key: item.scores["QA->R"] for key, item in after.items()
+        }
+    for item in read_items(mad_scored / "vcr/singular/mad-f20-s0.jsonl").values():
+        assert item.scores["Q->AR"] == 100.0 * (item.scores["Q->A"] == item.scores["QA->R"] == 100.0)
+
+
+def _by_id(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in read_jsonl(path)}
 
 
 def test_a_classifier_without_the_image_is_wrong_on_all_that_is_called_hard(mad_scored: Path) -> None:
@@ -133,7 +167,13 @@ CHOICE = ChoiceRecord("1", "a.jpg", "film", [], ["what", "?"], [["a"]] * 4, 2, [
         ("snli_ve", PAIR, [], "1 ids without a prediction"),
         ("snli_ve", PAIR, [{"id": "1", "prediction": "neutral"}] * 2, "an id stands twice"),
         ("snli_ve", PAIR, [{"id": "1", "prediction": "yes"}], "'yes' is no label"),
-        ("vcr", CHOICE, [{"id": "1", "scores": [0.1, 0.2, 0.7]}], "not 4 finite scores"),
+        (
+            "vcr",
+            CHOICE,
+            [{"id": "1", "scores": [0.1, 0.2, 0.7], "rationale_scores": [0.25] * 4}],
+            "not 4 finite scores",
+        ),
+        ("vcr", CHOICE, [{"id": "1", "scores": [0.25] * 4}], "not 4 finite scores"),
     ],
 )
 def test_broken_predictions_are_named(task: str, record: object, rows: list[dict], message: str) -> None:

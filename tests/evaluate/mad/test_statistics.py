@@ -9,8 +9,8 @@ import pytest
 
 from tests.evaluate.mad.results import results
 from vldistill.errors import InputError
+from vldistill.evaluate.mad.effects import DRAWN_TO, EFFECTS, RATES, besides
 from vldistill.evaluate.mad.statistics import (
-    EFFECTS,
     Draw,
     Place,
     chief,
@@ -23,6 +23,7 @@ from vldistill.evaluate.mad.statistics import (
 from vldistill.evaluate.mad.summary import summarise
 from vldistill.evaluate.mad.tables import NOTHING, Items, Results, Table
 from vldistill.params import Params
+from vldistill.params.mad_arms import ARMS
 
 DRAW = Draw(resamples=400)
 TEST, HARD = chief("snli_ve", 10), chief("snli_ve", 10, shifted=True)
@@ -102,9 +103,22 @@ def test_rules_of_vcr_are_pooled_and_also_told_apart():
     assert pooled.value == pytest.approx(sum(part.value * part.items for part in parts) / 120)
 
 
-WITHOUT_DISTILLATION = {"weight", "training.learning_rate", "training.embedding_rate"}
-"""In what a control that is not distilled differs from MAD besides its switch: `weight` is 0, and the rates are tuned
-for arms with and without distillation apart (docs/tuning.md)."""
+MORE_THAN_ITS_SWITCH = {
+    # distilled or not, each has the rates that were tuned for its kind (docs/tuning.md)
+    ("mad", "embeddings_init"): {*RATES},
+    ("mad", "projected_input"): {*RATES},
+    ("mad", "baseline_matching"): {*RATES},
+    ("mad_matching", "baseline_matching"): {*RATES},
+    # [CLS] is drawn to the whole text or image, a chosen token or region to itself alone
+    ("ts", "nkd_alike"): {DRAWN_TO},
+    ("mad", "cw"): {DRAWN_TO},
+}
+COMPOUND = {
+    "embeddings_init": {"weight", "embeddings"},
+    "projected_input": {"weight", "projected_input"},
+    "baseline_matching": {"weight", "task_head"},
+}
+"""Controls that are another way to learn instead of distilling, hence of two switches, held against MAD."""
 
 
 def paths(tree, above=""):
@@ -113,20 +127,35 @@ def paths(tree, above=""):
         yield from paths(value, f"{above}{name}.") if isinstance(value, dict) else [(f"{above}{name}", value)]
 
 
-@pytest.mark.parametrize(("arm", "other", "about"), EFFECTS)
-def test_an_effect_is_that_of_one_switch(arm, other, about):
+@pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: f"{effect.arm}-{effect.other}")
+def test_an_effect_is_that_of_one_switch_where_no_row_says_more(effect):
     options = Params().distill.mad
+    expected = MORE_THAN_ITS_SWITCH.get((effect.arm, effect.other), set())
+    switches = COMPOUND.get(effect.other, set()) if effect.arm == "mad" else set()
+    told = set()
     for task in options.tasks:
-        one, control = (dict(paths(options.options_of(name, task, 10).model_dump())) for name in (arm, other))
+        one, control = (
+            dict(paths(options.options_of(name, task, 10).model_dump())) for name in (effect.arm, effect.other)
+        )
+        changed = {path for path in one if one[path] != control[path]}
         # whose mean weight a control has is no switch of its own
-        changed = {path for path in one if one[path] != control[path]} - {"confidence.equal_to"}
-        if (arm, other) == ("mad_matching", "baseline_matching"):
-            # distilling is the switch, and each has the rates of its kind
-            assert "weight" in changed and changed <= WITHOUT_DISTILLATION
-            continue
-        if control["weight"] == 0 and changed != {"weight"}:
-            changed -= WITHOUT_DISTILLATION
-        assert len(changed) == 1, changed
+        switched = changed - {*RATES, "confidence.equal_to"}
+        assert switched == switches if switches else len(switched) == 1, switched
+        marked = {*besides(effect, options, task, 10)}
+        assert marked - {DRAWN_TO} == changed & {*RATES}
+        told |= marked
+    assert told == expected
+
+
+def test_whatever_else_an_arm_is_given_is_told():
+    effect = next(one for one in EFFECTS if (one.arm, one.other) == ("ts", "random_token"))
+    arms = {**ARMS, "ts": {**ARMS["ts"], "tokens": 1}}
+    options = Params.model_validate({"distill": {"mad": {"arms": arms}}})
+    assert besides(effect, options.distill.mad, "snli_ve", 10) == ["tokens"]
+    assert besides(effect, Params().distill.mad, "snli_ve", 10) == []
+    # drawn to the whole text and image, a chosen token's state differs from [CLS] by its place alone
+    whole = Params.model_validate({"distill": {"mad": {"scope": "whole"}}}).distill.mad
+    assert besides(next(one for one in EFFECTS if one.arm == "ts"), whole, "snli_ve", 10) == []
 
 
 def test_what_lies_on_the_baseline_line_is_not_above_it():

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,34 @@ def test_a_shifted_number_stands_beside_the_original_wording_of_the_same_items(b
         # items of each of two seeds
         assert float(row["n"]) == float(row["n unshifted"]) == len(rewritten) / 2
         for column, items in (("shifted", rewritten), ("unshifted", original)):
-            assert float(row[column]) == pytest.approx(np.mean([one["scores"]["Q->A"] for one in items]), abs=1e-3)
+            metric = row["metric"].replace("\u2192", "->")
+            assert float(row[column]) == pytest.approx(np.mean([one["scores"][metric] for one in items]), abs=1e-3)
+    assert [row["metric"] for row in of_vcr if (row["arm"], row["training data"]) == ("MAD", "10 %")] == [
+        "Q\u2192A", "QA\u2192R", "Q\u2192AR",
+    ]  # fmt: skip
+
+
+def test_the_shift_table_says_where_there_is_no_matched_baseline(html: str, found: Found) -> None:
+    # the factory has stopped and smoothed baselines at 10 % only, and those of VCR and VQA make no line
+    assert "No matched baseline on SNLI-VE at 25, 100 %; VCR at 10, 25, 100 %; VQA at 10, 25, 100 %: none was" in html
+    (line,) = found.summary.matched
+    shown = {(row["task"].text, row["fraction"].text) for row in score_tables.shift(found.summary).rows}
+    everywhere = [replace(line, task=task, fraction=size) for task in TASKS for size in (10, 25, 100)]
+    assert len(shown) == len(everywhere)
+    assert score_tables.shift(replace(found.summary, matched=everywhere)).notes[-1] == score_tables.SPREAD
+    only_vqa = replace(found.summary, matched=[one for one in everywhere if one.task != "vqa"])
+    assert score_tables.shift(only_vqa).notes[-1].startswith("No matched baseline on VQA at 10, 25, 100 %: ")
+
+
+def test_rationales_under_shift_stand_in_no_family_of_tests(found: Found) -> None:
+    under_shift = [one for one in found.summary.differences if one.place.subset.startswith("rules")]
+    assert under_shift
+    assert {one.place.metric for one in under_shift} == {"Q->A"}
+    assert {one.place.metric for one in found.summary.means if one.place.subset == "rules"} == {
+        "Q->A",
+        "QA->R",
+        "Q->AR",
+    }
 
 
 def _rules(root: Path, cell: str, kind: str) -> list[dict[str, Any]]:
@@ -86,6 +114,34 @@ def test_every_control_has_a_verdict(both: Path) -> None:
     found = rows(both, "controls")
     assert {row["effect"] for row in found} <= {"shown", "not shown", "opposite"}
     assert any(row["arm \u2212 control"] == "mad \u2212 shuffled_targets" for row in found)
+
+
+def test_exactly_the_controls_that_differ_in_more_than_a_switch_are_marked(
+    both: Path, both_params: Params, html: str, found: Found
+) -> None:
+    shown = {
+        row["arm \u2212 control"]
+        for row in rows(both, "controls")
+        if row["items"].startswith("SNLI-VE") and row["arm \u2212 control"][-1] in difference_tables.MARKS
+    }
+    rates, drawn = difference_tables.RATES_MARK, difference_tables.DRAWN_MARK
+    assert shown == {
+        *(f"mad \u2212 {control}{rates}" for control in ("embeddings_init", "projected_input", "baseline_matching")),
+        f"mad_matching \u2212 baseline_matching{rates}",
+        *(f"{pair}{drawn}" for pair in ("ts \u2212 nkd_alike", "mad \u2212 cw")),
+    }
+    assert f"<li>{rates}: the two differ in learning rate or embedding rate, too" in html
+    assert f"<li>{drawn}: the two differ in what a state is drawn to, too" in html
+    assert f"<li>{difference_tables.OTHER_MARK}:" not in html
+    # alike in everything else, once the user makes them so, and told where he gives one arm more
+    mad = both_params.model_dump(mode="json")["distill"]["mad"]
+    mad |= {"scope": "whole", "settings": {}, "settings_of": {}}
+    mad["arms"]["ts"]["tokens"] = 1
+    other = Params.model_validate({"distill": {"mad": {**mad, "sweep": {"on_dev": {}}, "extra": {}}}})
+    table = difference_tables.controls(found.summary, 0.95, other.distill.mad)
+    ended = {row["pair"].text[-1] for row in table.rows if not row["pair"].text.startswith("ts ")}
+    assert not ended & {rates, drawn}
+    assert table.notes[-1] == "*: the two differ in more options: distill.mad.tokens."
 
 
 def test_bars_and_reported_numbers(both: Path, html: str) -> None:

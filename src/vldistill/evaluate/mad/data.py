@@ -6,7 +6,8 @@ wording beside a shifted number needs no prediction of its own.
 Predictions of a set are one JSON object an item, ``SET/CELL.jsonl``:
 
     snli_ve   {id, prediction, scores: {label: probability}}
-    vcr       {id, scores: [4], rationale_scores: [4]}: probabilities of the choices; rewritten ones have no rationales
+    vcr       {id, scores: [4], rationale_scores: [4]}: probabilities of the choices, the rationale's given the right
+              answer, in rewritten sets as it was rewritten
     vqa       {id, prediction, score}: the answer and its probability; ``SET/CELL.json`` is the official results file
 
 Beside the sets stands what one cell says of the items without public labels, in the leaderboard's format (`BOARDS`).

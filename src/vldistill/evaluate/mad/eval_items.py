@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Literal
 
 from vldistill.distill.mad.items import (
     ANSWERS,
@@ -22,6 +23,11 @@ from vldistill.records import CHOICES, UNLABELLED, ChoiceRecord
 from vldistill.split.pronouns import RULES
 
 ANSWER_PARTS = tuple(f"{RATIONALES} {answer}" for answer in range(CHOICES))
+
+
+Kind = Literal["sets", "reasons", "leaderboard"]
+"""What is evaluated at once: the sets; the rationales of rewritten ones; the questions without public labels. In whose
+company a text is judged changes its scores in their last digits, so each kind has batches of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,27 @@ def joined_items(pieces: Sequence[tuple[str, str, Items]]) -> EvalItems:
     return EvalItems(reduce(joined, (items for _, _, items in pieces)), parts)
 
 
-def eval_items(data: MadData, wording: Wording, answers: Sequence[str] = ()) -> EvalItems:
-    """All that a cell of the task is evaluated on.
+def kinds(data: MadData) -> tuple[Kind, ...]:
+    """All kinds that make up the predictions of the sets."""
+    return ("sets", "reasons") if any(data.sets.get(rule) for rule in RULES) else ("sets",)
+
+
+def eval_items(kind: Kind, data: MadData, wording: Wording, answers: Sequence[str] = ()) -> EvalItems:
+    """What a cell of the task is evaluated on.
 
     Args:
+        kind: all of this kind.
         data: of the task.
         wording: how texts are put to the teachers.
         answers: VQA: what the targets stand for; predicting needs none.
     """
+    if kind == "leaderboard":
+        return leaderboard_items(data, wording)
+    return rewritten_reasons(data, wording) if kind == "reasons" else set_items(data, wording, answers)
+
+
+def set_items(data: MadData, wording: Wording, answers: Sequence[str]) -> EvalItems:
+    """The items of all sets; VCR's with their rationales, rewritten ones without."""
     pieces = []
     for name, records in data.sets.items():
         if data.task == "snli_ve":
@@ -63,6 +82,16 @@ def eval_items(data: MadData, wording: Wording, answers: Sequence[str] = ()) -> 
         else:
             parts = (ANSWERS,) if name in RULES else (ANSWERS, RATIONALES)
             pieces += [(name, part, choice_items(records, part, wording)) for part in parts]
+    return joined_items(pieces)
+
+
+def rewritten_reasons(data: MadData, wording: Wording) -> EvalItems:
+    """The rationales of VCR's rewritten questions, each after the right answer as it was rewritten."""
+    pieces = [
+        (name, RATIONALES, choice_items(records, RATIONALES, wording))
+        for name, records in data.sets.items()
+        if name in RULES
+    ]
     return joined_items(pieces)
 
 

@@ -43,8 +43,9 @@ class Job:
 def job_of(params: Params, cell: MadCell) -> Job:
     """The job of a cell."""
     options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
-    board = cell.task in BOARDS and cell.name == params.evaluate.mad.leaderboard
-    return Job(cell, board, options.projected_input)
+    # a trial of a sweep is for dev alone, and has other cells
+    named = cell.name == params.evaluate.mad.leaderboard and not params.distill.mad.sweep.trial
+    return Job(cell, cell.task in BOARDS and named, options.projected_input)
 
 
 def head_jobs(params: Params, task: Task) -> list[Job]:
@@ -76,17 +77,19 @@ def batch_jobs(params: Params, task: Task, batch: int) -> list[Job]:
 def check(params: Params) -> None:
     """Refuse a leaderboard cell that does not exist, and arms that are called like a reference.
 
+    A trial of a sweep, and an experiment without the tasks that have a leaderboard, write none, whatever is named.
+
     Raises:
         InputError: names the key.
     """
     wanted, mad = params.evaluate.mad.leaderboard, params.distill.mad
     names = list(dict.fromkeys(cell.name for task in BOARDS for cell in mad_cells(params, task)))
-    if wanted and wanted not in names:
+    if wanted and names and wanted not in names and not mad.sweep.trial:
         raise InputError(
             f"there is no cell {wanted!r} of {' or '.join(BOARDS)}",
             file=layout.PARAMS,
             field="evaluate.mad.leaderboard",
-            action=f"Cells: {', '.join(names) or 'none'}",
+            action=f"Cells: {', '.join(names)}",
         )
     if taken := [arm for grid in mad.grids for arm in grid.arms if arm in REFERENCES]:
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from vldistill.distill.mad.targets import of_teacher, teacher_vectors
 from vldistill.evaluate.ids import official_id
 from vldistill.evaluate.mad import jobs
 from vldistill.evaluate.mad.data import BOARDS, DECIMALS, TEACHER, MadData
-from vldistill.evaluate.mad.eval_items import EvalItems, eval_items, leaderboard_items
+from vldistill.evaluate.mad.eval_items import EvalItems, Kind, eval_items, kinds
 from vldistill.evaluate.mad.jobs import Job
 from vldistill.evaluate.mad.teacher import teacher_scores
 from vldistill.evaluate.metrics.vcr import LeaderboardRow, write_leaderboard
@@ -39,8 +39,6 @@ from vldistill.runs import RunFolder, claim
 from vldistill.signals import Stopped, stop_requests
 
 Rows = list[dict[str, Any]]
-Kind = Literal["sets", "leaderboard"]
-"""What is evaluated: all sets, or the questions without public labels."""
 
 
 def run_jobs(wanted: Sequence[Job], params: Params, root: Path, *, deadline: float | None = None) -> None:
@@ -78,22 +76,25 @@ class Predictor:
         """Predict with the model of one cell, or the teacher's head, into the run folder."""
         wall, cpu = time.monotonic(), cpu_seconds()
         compute = self.params.compute
+        found: dict[str, Rows] = {}
+        texts = 0
         with torch.autocast(compute.device, torch.bfloat16, enabled=compute.dtype == "bf16"):
-            if job.cell.arm == TEACHER:
-                evaluated, scores, answers = self.teacher(job.cell)
-            else:
-                model, vocabulary = self.load(job.cell)
-                evaluated, scores = self.scores(model, vocabulary, "sets")
-                answers = model.answers
-                if job.leaderboard and self.data.unlabelled:
-                    self.write_board(run.path / BOARDS[self.task], model, vocabulary)
-        found = rows_of(self.task, evaluated, scores, answers)
+            loaded = None if job.cell.arm == TEACHER else self.load(job.cell)
+            for kind in kinds(self.data):
+                if loaded is None:
+                    evaluated, scores, answers = self.teacher(job.cell, kind)
+                else:
+                    evaluated, scores = self.scores(*loaded, kind)
+                    answers = loaded[0].answers
+                add_rows(found, self.task, evaluated, scores, answers)
+                texts += len(evaluated.items.texts)
+            if loaded and job.leaderboard and self.data.unlabelled:
+                self.write_board(run.path / BOARDS[self.task], *loaded)
         for name, rows in found.items():
             write_jsonl(run.path / f"{name}.jsonl", rows)
             if self.task == "vqa":
                 write_json(run.path / f"{name}.json", official_answers(rows))
         took = {"wall_seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(cpu_seconds() - cpu, 3)}
-        texts = len(evaluated.items.texts)
         facts = {"n": {name: len(rows) for name, rows in found.items()}, "texts": texts}
         run.finish({**facts, "unreadable": self.data.left_out, **took})
 
@@ -123,18 +124,17 @@ class Predictor:
             target = of_teacher(teacher_vectors(evaluated.items, inputs, features, texts, None), inputs)
         return evaluated, item_scores(model, inputs, target, at_once=self.options.batch_size)
 
-    def teacher(self, cell: MadCell) -> tuple[EvalItems, Tensor, list[str]]:
+    def teacher(self, cell: MadCell, kind: Kind = "sets") -> tuple[EvalItems, Tensor, list[str]]:
         """What is evaluated, the scores of the teacher's head of the cell's subset, and what they stand for."""
         subset = subset_file(self.params, self.root, cell)
         stores = (self._store(name) for name in (self._images, layout.TEXTS))
-        options = jobs.head_options(self.params, cell)
-        return teacher_scores(self.data, subset, cell, options, Wording.of(self.params.features), *stores)
+        options, wording = jobs.head_options(self.params, cell), Wording.of(self.params.features)
+        return teacher_scores(kind, self.data, subset, cell, options, wording, *stores)
 
     def eval_items(self, kind: Kind) -> EvalItems:
         """The items."""
         if kind not in self._eval_items:
-            make = leaderboard_items if kind == "leaderboard" else eval_items
-            self._eval_items[kind] = make(self.data, Wording.of(self.params.features))
+            self._eval_items[kind] = eval_items(kind, self.data, Wording.of(self.params.features))
         return self._eval_items[kind]
 
     def inputs(self, model: MadModel, vocabulary: str, kind: Kind) -> Inputs:
@@ -158,15 +158,22 @@ class Predictor:
 
 
 def rows_of(task: str, evaluated: EvalItems, scores: Tensor, answers: Sequence[str]) -> dict[str, Rows]:
-    """Predictions of each set (`evaluate.mad.data`).
+    """Predictions of each set (`evaluate.mad.data`); arguments as those of `add_rows`."""
+    found: dict[str, Rows] = {}
+    add_rows(found, task, evaluated, scores, answers)
+    return found
+
+
+def add_rows(found: dict[str, Rows], task: str, evaluated: EvalItems, scores: Tensor, answers: Sequence[str]) -> None:
+    """Add predictions to those of each set that are there.
 
     Args:
+        found: rows by set; those of a set that is not there are added.
         task: snli_ve, vcr or vqa.
         evaluated: N items.
         scores: [N, A] of a model: logits of labels, answers or choices.
         answers: what the logits stand for; empty for VCR.
     """
-    found: dict[str, Rows] = {}
     chances = (scores.float().sigmoid() if task == "vqa" else scores.float().softmax(dim=1)).cpu()
     for name, part, where in evaluated.parts:
         rows = found.setdefault(name, [{"id": key} for key in evaluated.items.ids[where]])
@@ -180,7 +187,6 @@ def rows_of(task: str, evaluated: EvalItems, scores: Tensor, answers: Sequence[s
                 row["score"] = round(of_item[best], DECIMALS)
             else:
                 row["scores"] = dict(zip(answers, _rounded(of_item), strict=True))
-    return found
 
 
 def official_answers(rows: Rows) -> list[dict[str, Any]]:

@@ -19,7 +19,6 @@ from vldistill.evaluate.predict.controls import majority_answers
 from vldistill.records import CHOICES, ChoiceRecord, EntailmentRecord, QuestionRecord, Token
 from vldistill.split.hypothesis import HypothesisOnly
 from vldistill.split.priors import majority
-from vldistill.split.pronouns import RULES
 
 WITHOUT_IMAGE = (MAJORITY, BLIND)
 ANSWERS = 100  # the blind classifier of VQA chooses among so many frequent answers: with 3,129 its fit takes hours
@@ -114,8 +113,6 @@ def _choices(
             model = TextScores([text for choices, _ in seen for text in choices], labels)
         frequent = Counter(label for _, label in seen).most_common(1)[0][0]
         for name, records in sets.items():
-            if part == "rationale_scores" and name in RULES:
-                continue
             for row, record in zip(found[name], records, strict=True):
                 # RIGHT is the first label
                 scores = model.scores(choices_of(record)[0])[:, 0] if blind else np.eye(CHOICES)[frequent]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vldistill.evaluate.mad.bars import FULL
-from vldistill.evaluate.mad.statistics import BASELINE, DEV, IN_DOMAIN, METHOD_ARM, Difference, Family, Mean, is_chief
+from vldistill.evaluate.mad.effects import BASELINE, METHOD_ARM
+from vldistill.evaluate.mad.statistics import DEV, IN_DOMAIN, Difference, Family, Mean, is_chief
 from vldistill.evaluate.mad.tables import Place
 
 SHUFFLED = "shuffled_targets"

@@ -14,13 +14,12 @@ from vldistill.errors import InputError
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import MadRecord, group_of
 from vldistill.evaluate.metrics.captions import check_ids
-from vldistill.evaluate.metrics.vcr import CHOICES, METRICS, VcrItem, score_vcr
+from vldistill.evaluate.metrics.vcr import METRICS, VcrItem, score_vcr
 from vldistill.evaluate.metrics.vqa import VARIANTS, VqaItem, score_answers
 from vldistill.evaluate.score.rows import Bootstrap, Scored
 from vldistill.records import LABELS, ChoiceRecord, EntailmentRecord, QuestionRecord
 
 Rows = Sequence[Mapping[str, Any]]
-NO_RATIONALES = (0.0,) * CHOICES
 AGAIN = "Predict again: vldistill evaluate mad predict"
 
 
@@ -70,18 +69,15 @@ def _choices(
     records: Sequence[ChoiceRecord], rows: Mapping[str, Mapping[str, Any]], file: Path | None
 ) -> dict[str, ItemScore]:
     items = [VcrItem(r.id, cast(int, r.answer_label), cast(int, r.rationale_label)) for r in records]
-    answers = {key: row["scores"] for key, row in rows.items()}
-    # rewritten questions are judged by their answers alone
-    with_rationales = all("rationale_scores" in row for row in rows.values())
-    rationales = {key: row.get("rationale_scores", NO_RATIONALES) for key, row in rows.items()}
+    answers, rationales = (
+        {key: row.get(part, ()) for key, row in rows.items()} for part in ("scores", "rationale_scores")
+    )
     scores = score_vcr(items, answers, rationales, file=file)["per_item"]
-    metrics = METRICS if with_rationales else METRICS[:1]
     found = {}
     for item in items:
-        said, right = {"answer": int(np.argmax(answers[item.id]))}, {"answer": item.answer_label}
-        if with_rationales:
-            said["rationale"], right["rationale"] = int(np.argmax(rationales[item.id])), item.rationale_label
-        found[item.id] = ItemScore(said, right, {metric: scores[item.id][metric] for metric in metrics})
+        said = {"answer": int(np.argmax(answers[item.id])), "rationale": int(np.argmax(rationales[item.id]))}
+        right = {"answer": item.answer_label, "rationale": item.rationale_label}
+        found[item.id] = ItemScore(said, right, {metric: scores[item.id][metric] for metric in METRICS})
     return found
 
 

@@ -14,12 +14,11 @@ import numpy as np
 
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import BLIND, REFERENCES
+from vldistill.evaluate.mad.effects import BASELINE, EFFECTS, METHOD_ARM, NAIVE
 from vldistill.evaluate.mad.tables import Place, Results, Table
 from vldistill.params.mad_arms import ON_DEV
 from vldistill.stats import RESAMPLES, Shift, above_line, holm, paired_difference, seed_interval, uneven_difference
 
-BASELINE, NAIVE, METHOD_ARM = "baseline", "nkd", "mad"
-NAIVE_ALIKE = "nkd_alike"  # naive distillation with MAD's learning rates
 IN_DOMAIN = {"snli_ve": "test", "vcr": "test", "vqa": "iid"}
 DEV = "dev"  # scored instead of all others where something is tuned
 SHIFTED = {"snli_ve": "hard", "vcr": "rules", "vqa": "shift"}
@@ -39,6 +38,8 @@ MORE: dict[str, tuple[tuple[str, str], ...]] = {
     "vqa": (("iid", "both"), ("shift", "both")),
 }
 """Task -> further subsets and metrics that are printed, but are not what is claimed."""
+REASONS = tuple((subset, metric) for subset in (SHIFTED["vcr"], UNSHIFTED["vcr"]) for metric in ("QA->R", "Q->AR"))
+"""VCR's rationales under shift: printed beside its answers, no difference is tested."""
 MATCHED = (BASELINE, "stopped_25", "stopped_50", "smoothed")
 """The baseline at in-domain accuracies up to its own; trained on more data, it also has points above that."""
 GAPS = {
@@ -48,30 +49,6 @@ GAPS = {
     100: (METHOD_ARM, BASELINE),
 }
 """Percent of the synonyms that the student has not seen -> MAD and baseline on a student of that kind."""
-EFFECTS = (
-    ("ts", NAIVE_ALIKE, "choosing tokens instead of [CLS]"),
-    ("cw", NAIVE_ALIKE, "weighting by confidence"),
-    (METHOD_ARM, "cw", "choosing tokens instead of [CLS], on top of weights by confidence"),
-    (METHOD_ARM, "ts", "weighting by confidence, on top of chosen tokens"),
-    ("ts", "random_token", "choosing the best token instead of any"),
-    ("ts", "argmin_token", "choosing the best token instead of the worst"),
-    ("cw", "constant_weight", "weighting by confidence instead of its mean"),
-    (METHOD_ARM, "mad_constant_weight", "weighting by confidence instead of its mean, on chosen tokens"),
-    ("mad_af", METHOD_ARM, "adapting the teacher first"),
-    (METHOD_ARM, "undistilled", "distilling, with the same learning rates"),
-    ("mad_gap0", "undistilled_gap0", "distilling, with the same learning rates, where no synonym is unseen"),
-    (METHOD_ARM, "shuffled_targets", "the teacher's targets instead of those of another item"),
-    (METHOD_ARM, "embeddings_init", "distilling instead of starting from the teacher's word vectors"),
-    (METHOD_ARM, "projected_input", "distilling instead of giving the teacher's features as input"),
-    (METHOD_ARM, "baseline_matching", "distilling instead of starting the head from pre-training's matching"),
-    ("mad_matching", "baseline_matching", "distilling, where heads start from pre-training's matching"),
-    (NAIVE_ALIKE, "nkd_trainable", "projections fitted before instead of trained along"),
-)
-"""Arm, its control, and what the difference is the effect of. The two differ in one switch, so a control with
-the constant weight 1 is held against `ts` and one that draws [CLS] alone to the teacher against `cw`, neither against
-MAD. `embeddings_init` and `projected_input` are other ways to use the teacher, and `baseline_matching` uses none: these
-have the baseline's settings. So it has against `mad_matching`, where distilling is the switch."""
-
 Family = Literal["gain", "over_naive", "blind", "effects", "arms", "more", "on_dev"]
 
 
@@ -180,7 +157,7 @@ def is_chief(place: Place) -> bool:
 
 
 def places(results: Results, tasks: Sequence[str]) -> list[Place]:
-    """All places, chief ones first."""
+    """All places where differences are tested, chief ones first."""
     found = []
     for task in tasks:
         for fraction in results.fractions(task):
@@ -188,6 +165,12 @@ def places(results: Results, tasks: Sequence[str]) -> list[Place]:
             found.append(Place(task, fraction, DEV, CHIEF[task]))
             found += [Place(task, fraction, subset, metric) for subset, metric in MORE[task]]
     return found
+
+
+def reasons(results: Results, tasks: Sequence[str]) -> list[Place]:
+    """The places of `REASONS`."""
+    sizes = results.fractions("vcr") if "vcr" in tasks else []
+    return [Place("vcr", fraction, subset, metric) for fraction in sizes for subset, metric in REASONS]
 
 
 def means(results: Results, where: Sequence[Place], draw: Draw) -> list[Mean]:
@@ -241,7 +224,7 @@ def differences(
         comparisons.append(("over_naive", place, METHOD_ARM, NAIVE, ""))
         if place.subset != SHIFTED[place.task]:
             comparisons.append(("blind", place, METHOD_ARM, BLIND, ""))
-        comparisons += [("effects", place, arm, other, about) for arm, other, about in EFFECTS]
+        comparisons += [("effects", place, one.arm, one.other, one.about) for one in EFFECTS]
         others = [arm for arm in arms if arm not in (METHOD_ARM, BASELINE, *REFERENCES) and not arm.endswith(ON_DEV)]
         comparisons += [("arms", place, arm, BASELINE, "") for arm in others]
         comparisons += [("on_dev", place, arm, other, "") for arm, other in pairs]

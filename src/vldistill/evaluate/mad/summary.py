@@ -17,6 +17,7 @@ from vldistill.evaluate.mad.statistics import (
     matched,
     means,
     places,
+    reasons,
 )
 from vldistill.evaluate.mad.tables import Results
 
@@ -54,7 +55,8 @@ def summarise(
         on_dev: arm -> the arm with the settings that dev chooses.
     """
     draw = draw or Draw()
-    made = means(results, places(results, tasks), draw)
+    where = [*places(results, tasks), *reasons(results, tasks)]
+    made = means(results, sorted(where, key=lambda place: (tasks.index(place.task), place.fraction)), draw)
     compared = differences(results, tasks, draw, on_dev)
     lines = matched(results, tasks, draw)
     gap = gap_curve(results, tasks, draw)

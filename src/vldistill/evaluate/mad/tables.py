@@ -6,7 +6,6 @@ A subset may hold other items at each seed (SNLI-VE's `hard` follows the trainin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from vldistill import layout
 from vldistill.artifact import read_manifest
 from vldistill.errors import InputError
-from vldistill.files import read_jsonl
+from vldistill.evaluate.items import AGAIN, Item, named, read_items
 from vldistill.stats import without_gaps
 
 PARTS = {
@@ -28,7 +27,6 @@ PARTS = {
 """Subsets that are several others taken together; no item is in two of them."""
 WHOLE = {"hard": "test"}
 """Subsets that each size of the training subset has of its own -> the set that they are parts of."""
-_CELL = re.compile(r"(?P<arm>.+)-f(?P<fraction>\d+)-s(?P<seed>\d+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -203,26 +201,27 @@ def read_results(root: str | Path, tasks: Sequence[str]) -> Results:
         folder = layout.score_items_mad(root, task)
         for name in read_manifest(folder)["files"]:
             subset, _, cell = name.removesuffix(".jsonl").partition("/")
-            match = _CELL.fullmatch(cell)
-            if match is None:
+            arm, fraction, seed = named(cell)
+            if fraction is None or seed is None:
                 raise InputError("not named as a cell: ARM-fFRACTION-sSEED", file=folder / name)
-            key = (task, subset, match["arm"], int(match["fraction"]), int(match["seed"]))
-            files[key] = read_items(folder / name)
+            files[task, subset, arm, fraction, seed] = as_arrays(read_items(folder / name), folder / name)
     return Results(files)
 
 
-def read_items(path: Path) -> Items:
-    """One file of per-item scores; a subset may have no items.
+def as_arrays(items: Mapping[str, Item], file: Path) -> Items:
+    """The items of one file; a subset may have none.
 
     Raises:
-        InputError: a record lacks a field.
+        InputError: an item lacks a score that the first one has.
     """
-    rows = list(read_jsonl(path))
-    if not rows:
+    if not items:
         return NOTHING
-    try:
-        metrics = list(rows[0]["scores"])
-        scores = {name: np.array([float(row["scores"][name]) for row in rows]) for name in metrics}
-        return Items(tuple(row["id"] for row in rows), tuple(row["group"] for row in rows), scores)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"not per-item scores: {error!r}", file=path, action="Score the task again") from None
+    rows = [item.scores for item in items.values()]
+    scores = {}
+    for metric in rows[0]:
+        try:
+            scores[metric] = np.array([row[metric] for row in rows])
+        except KeyError:
+            lacking = next(key for key, item in items.items() if metric not in item.scores)
+            raise InputError("missing", file=file, record=lacking, field=f"scores.{metric}", action=AGAIN) from None
+    return Items(tuple(items), tuple(item.group for item in items.values()), scores)

@@ -15,18 +15,26 @@ from vldistill.distill.mad.items import Items, joined
 from vldistill.distill.mad.lookup import Table, firsts, stored, taken, unit_rows
 from vldistill.distill.mad.targets import text_vectors
 from vldistill.evaluate.mad.data import MadData
-from vldistill.evaluate.mad.eval_items import EvalItems, eval_items
+from vldistill.evaluate.mad.eval_items import EvalItems, Kind, eval_items
 from vldistill.features.sentences import Wording
 from vldistill.features.store import Store
 from vldistill.params.mad import MadOptions
 
 
 def teacher_scores(
-    data: MadData, subset: Path, cell: MadCell, options: MadOptions, wording: Wording, features: Store, texts: Store
+    kind: Kind,
+    data: MadData,
+    subset: Path,
+    cell: MadCell,
+    options: MadOptions,
+    wording: Wording,
+    features: Store,
+    texts: Store,
 ) -> tuple[EvalItems, Tensor, list[str]]:
     """What is evaluated, the scores [N, A] of the teacher's head, and what they stand for.
 
     Args:
+        kind: what is evaluated.
         data: of the task.
         subset: the id list of the training subset.
         cell: tells the seed.
@@ -36,7 +44,7 @@ def teacher_scores(
         texts: CLIP's store of texts.
     """
     learnt = load_subset(data.task, data.folder, subset, options, cell.seed, wording, features.invalid)
-    evaluated = eval_items(data, wording, learnt.answers)
+    evaluated = eval_items(kind, data, wording, learnt.answers)
     items = joined(learnt.train, evaluated.items)
     fitted = torch.arange(len(items)) < len(learnt.train)
     seen = clip_features(_images(items, features), text_vectors(items.teacher_texts, texts))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from vldistill.evaluate.mad.bars import Bar
-from vldistill.evaluate.mad.statistics import IN_DOMAIN, METHOD_ARM, SHIFTED, Difference, Family, Matched
+from vldistill.evaluate.mad.effects import DRAWN_TO, EFFECTS, METHOD_ARM, RATES, besides
+from vldistill.evaluate.mad.statistics import IN_DOMAIN, SHIFTED, Difference, Family, Matched
 from vldistill.evaluate.mad.summary import Summary
+from vldistill.params.mad import Mad
+from vldistill.params.mad_grid import Task
 from vldistill.report.mad import names
 from vldistill.report.mad.columns import (
     ENDS,
@@ -30,6 +34,8 @@ ARM_FAMILIES = ("arms", "on_dev")
 """Families of differences that are not MAD's alone."""
 OUTCOMES = [("wins", "items won"), ("losses", "lost"), ("n", "n"), ("seeds", "seeds")]
 EXTRAPOLATED = "extrapolated"
+MARKS = RATES_MARK, DRAWN_MARK, OTHER_MARK = "\u00a7", "\u00b6", "*"
+"""At a control whose two arms differ in more than the named switch; none of them has a meaning elsewhere."""
 
 
 def gains(summary: Summary, family: Family, title: str, level: float) -> Table:
@@ -58,13 +64,31 @@ def gains(summary: Summary, family: Family, title: str, level: float) -> Table:
     return Table(f"mad_{family}", title, columns, rows, ("task",), (CORRECTED, *marked))
 
 
-def controls(summary: Summary, level: float) -> Table:
-    """Each part of MAD against what must do worse if the part matters."""
+def controls(summary: Summary, level: float, mad: Mad) -> Table:
+    """Each part of MAD against what must do worse if the part matters.
+
+    Args:
+        summary: all statistics.
+        level: of the intervals.
+        mad: tells in what more than its switch an arm differs from its control: a mark at its row, and a note.
+    """
+    effects = {(effect.arm, effect.other): effect for effect in EFFECTS}
+    found = sorted(
+        (one for one in summary.differences if one.family == "effects"),
+        key=lambda one: (one.place.task, one.place.fraction, list(IN_DOMAIN.values()).count(one.place.subset) == 0),
+    )
+    more = [
+        _marked(besides(effects[one.arm, one.other], mad, cast(Task, one.place.task), one.place.fraction))
+        for one in found
+    ]
     rows = [
         {
             "where": Cell(where(one)),
             "about": Cell(one.about.replace("'", "\u2019")),
-            "pair": Cell(f"{one.arm} \u2212 {one.other}", title=f"{names.arm(one.arm)} minus {names.arm(one.other)}"),
+            "pair": Cell(
+                f"{one.arm} \u2212 {one.other}{''.join(mark for mark in MARKS if mark in marks)}",
+                title=f"{names.arm(one.arm)} minus {names.arm(one.other)}",
+            ),
             "value": difference_cell(one),
             **end_cells(one),
             "holm": p_cell(one.holm),
@@ -72,10 +96,7 @@ def controls(summary: Summary, level: float) -> Table:
             "n": count_cell(one.items),
             "seeds": count_cell(one.seeds),
         }
-        for one in sorted(
-            (one for one in summary.differences if one.family == "effects"),
-            key=lambda one: (one.place.task, one.place.fraction, list(IN_DOMAIN.values()).count(one.place.subset) == 0),
-        )
+        for one, marks in zip(found, more, strict=True)
     ]
     columns = [("where", "items"), ("about", "effect of"), ("pair", "arm \u2212 control"), ("value", "points"), *ENDS]
     columns += [("holm", "p"), ("shown", "effect"), ("n", "n"), ("seeds", "seeds")]
@@ -83,8 +104,30 @@ def controls(summary: Summary, level: float) -> Table:
         CORRECTED,
         "shown: the interval lies above 0 and p is below one minus the level. Not shown is no proof that there is no "
         "effect. opposite: the interval lies below 0, and p likewise.",
+        *_besides_notes(more),
     )
     return Table("mad_controls", "Every part of MAD against its control", columns, rows, ("where",), notes)
+
+
+def _marked(options: Sequence[str]) -> dict[str, list[str]]:
+    """The marks of a row, each with the options that it stands for (`besides`)."""
+    found: dict[str, list[str]] = {}
+    for option in options:
+        mark = RATES_MARK if option in RATES else DRAWN_MARK if option == DRAWN_TO else OTHER_MARK
+        found.setdefault(mark, []).append(option)
+    return found
+
+
+def _besides_notes(more: Sequence[Mapping[str, Sequence[str]]]) -> list[str]:
+    """What the marks of all rows stand for."""
+    others = sorted({option for marks in more for option in marks.get(OTHER_MARK, ())})
+    told = {
+        RATES_MARK: "the two differ in learning rate or embedding rate, too: each has the settings of its kind.",
+        DRAWN_MARK: "the two differ in what a state is drawn to, too: [CLS] to the teacher\u2019s vector of the whole "
+        "text or image, a chosen token or region to that of itself alone (distill.mad.scope).",
+        OTHER_MARK: f"the two differ in more options: {', '.join(f'distill.mad.{option}' for option in others)}.",
+    }
+    return [f"{mark}: {told[mark]}" for mark in MARKS if any(mark in marks for marks in more)]
 
 
 def matched(summary: Summary) -> Table:

@@ -10,7 +10,8 @@ from vldistill import layout
 from vldistill.artifact import absence
 from vldistill.cells import MadCell, mad_cells
 from vldistill.evaluate.mad.chief import CHIEF
-from vldistill.evaluate.mad.statistics import BASELINE, IN_DOMAIN, METHOD_ARM, Draw, chief
+from vldistill.evaluate.mad.effects import BASELINE, METHOD_ARM
+from vldistill.evaluate.mad.statistics import IN_DOMAIN, Draw, chief
 from vldistill.evaluate.mad.summary import Summary, summarise
 from vldistill.evaluate.mad.tables import Results, read_results
 from vldistill.params import Params

@@ -9,17 +9,18 @@ part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vldistill import layout
 from vldistill.artifact import read_manifest
 from vldistill.cells import MadCell
 from vldistill.distill.mad.key import RECORDS, record_set
 from vldistill.errors import InputError
+from vldistill.evaluate.items import Item, read_items
 from vldistill.evaluate.mad.data import READERS, TEACHER, MadRecord
-from vldistill.evaluate.mad.statistics import BASELINE, METHOD_ARM
+from vldistill.evaluate.mad.effects import BASELINE, METHOD_ARM
 from vldistill.features.sentences import spelled, untagged
 from vldistill.files import read_jsonl
 from vldistill.params import Params
@@ -108,7 +109,7 @@ def galleries(params: Params, root: Path, found: Found) -> dict[str, list[Exampl
         if mine is None or other is None:
             continue
         metric = in_domain(task)[1]
-        better = {key: item["scores"][metric] - other[key]["scores"][metric] for key, item in mine.items()}
+        better = {key: item.scores[metric] - other[key].scores[metric] for key, item in mine.items()}
         for title, sign in (("MAD right, baseline wrong", 1), ("baseline right, MAD wrong", -1)):
             ids = sorted((key for key, by in better.items() if by * sign > 0), key=rank)
             if ids:
@@ -117,12 +118,10 @@ def galleries(params: Params, root: Path, found: Found) -> dict[str, list[Exampl
     return made
 
 
-def _scored(root: Path, cell: MadCell) -> dict[str, dict[str, Any]] | None:
+def _scored(root: Path, cell: MadCell) -> dict[str, Item] | None:
     name = f"{in_domain(cell.task)[0]}/{cell.name}.jsonl"
     folder = layout.score_items_mad(root, cell.task)
-    if name not in read_manifest(folder)["files"]:
-        return None
-    return {str(item["id"]): item for item in read_jsonl(folder / name)}
+    return read_items(folder / name) if name in read_manifest(folder)["files"] else None
 
 
 class _ExampleMaker:
@@ -134,7 +133,7 @@ class _ExampleMaker:
         self.width = params.report.image_width
         self.options = params.distill.mad.options_of(cell.arm, cell.task, cell.fraction)
 
-    def examples(self, ids: Sequence[str], mine: Mapping[str, Any], other: Mapping[str, Any]) -> list[Example]:
+    def examples(self, ids: Sequence[str], mine: Mapping[str, Item], other: Mapping[str, Item]) -> list[Example]:
         """The items ``ids``, by the scored items of MAD and the baseline."""
         by_id = {record.id: record for record in READERS[self.task](self._records) if record.id in set(ids)}
         records = [by_id[key] for key in ids]
@@ -149,8 +148,8 @@ class _ExampleMaker:
                 said = [
                     Said(SHORT[arm], answer, scores > 0, chances[arm].get(key))
                     for arm, answer, scores in (
-                        (METHOD_ARM, shown.mine, mine[key]["scores"][in_domain(self.task)[1]]),
-                        (BASELINE, shown.other, other[key]["scores"][in_domain(self.task)[1]]),
+                        (METHOD_ARM, shown.mine, mine[key].scores[in_domain(self.task)[1]]),
+                        (BASELINE, shown.other, other[key].scores[in_domain(self.task)[1]]),
                     )
                 ]
                 if key in chances[TEACHER]:
@@ -176,16 +175,16 @@ class _ExampleMaker:
     def _records(self) -> Path:
         return layout.download(self.root, record_set(self.params, self.root, self.task))
 
-    def _chances(self, arm: str, scored: Mapping[str, Any], ids: Sequence[str]) -> dict[str, float]:
+    def _chances(self, arm: str, scored: Mapping[str, Item], ids: Sequence[str]) -> dict[str, float]:
         """What an arm gave the right answer of each item; {} where predictions do not tell (VQA) or are not there."""
-        name = f"{in_domain(self.task)[0]}/{arm}-f{self.cell.fraction}-s{self.cell.seed}.jsonl"
+        name = f"{in_domain(self.task)[0]}/{replace(self.cell, arm=arm).name}.jsonl"
         folder = layout.predict_mad(self.root, self.task)
         if self.task == "vqa" or name not in read_manifest(folder)["files"]:
             return {}
         wanted, found = set(ids), {}
         for row in read_jsonl(folder / name):
             if row["id"] in wanted:
-                target = scored[row["id"]]["target"]
+                target = scored[row["id"]].target
                 found[row["id"]] = float(row["scores"][target["answer"] if isinstance(target, dict) else target])
         return found
 
@@ -232,13 +231,13 @@ class _Shown:
     other: str
 
 
-def _sentence(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any], vcr_text: VcrText) -> _Shown:
+def _sentence(record: MadRecord, mine: Item, other: Item, vcr_text: VcrText) -> _Shown:
     """SNLI-VE and VQA."""
     text = record.hypothesis if isinstance(record, EntailmentRecord) else str(getattr(record, "question", ""))
-    return _Shown("", text.split(), str(mine["target"]), str(mine["prediction"]), str(other["prediction"]))
+    return _Shown("", text.split(), str(mine.target), str(mine.prediction), str(other.prediction))
 
 
-def _choice_question(record: MadRecord, mine: Mapping[str, Any], other: Mapping[str, Any], vcr_text: VcrText) -> _Shown:
+def _choice_question(record: MadRecord, mine: Item, other: Item, vcr_text: VcrText) -> _Shown:
     """VCR: the words are those of the right answer, behind the question's where the teacher reads these."""
     from vldistill.distill.mad.items import student_text  # as `report.mad.choice`
 
@@ -251,8 +250,8 @@ def _choice_question(record: MadRecord, mine: Mapping[str, Any], other: Mapping[
         question="" if whole else spelled(record.question, record.objects),
         words=[untagged(word, record.objects) for word in student_text(read).split()],
         truth=answers[record.answer_label],
-        mine=answers[mine["prediction"]["answer"]],
-        other=answers[other["prediction"]["answer"]],
+        mine=answers[mine.prediction["answer"]],
+        other=answers[other.prediction["answer"]],
     )
 
 

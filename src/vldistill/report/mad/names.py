@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.params.mad_arms import ON_DEV
 from vldistill.report.names import words
@@ -77,6 +79,15 @@ def arm(name: str) -> str:
     if gap and share.isdigit():
         return f"{ARMS.get(method, method)}, {share} % unseen"
     return ARMS.get(name, words(name))
+
+
+def places(found: Collection[tuple[str, int]]) -> str:
+    """Tasks with sizes of their training subsets in percent, as in `VCR at 25 %; VQA at 10, 100 %`."""
+    return "; ".join(
+        f"{task(name)} at {', '.join(str(each) for on, each in sorted(found) if on == name)} %"
+        for name in CHIEF
+        if name in {on for on, _ in found}
+    )
 
 
 def place_of(name: str) -> tuple[int, str]:

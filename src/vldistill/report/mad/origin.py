@@ -12,7 +12,8 @@ from vldistill.cells import MadCell
 from vldistill.distill.mad.key import STAGE, look_up
 from vldistill.errors import InputError
 from vldistill.evaluate.mad.chief import CHIEF
-from vldistill.evaluate.mad.statistics import IN_DOMAIN, METHOD_ARM
+from vldistill.evaluate.mad.effects import METHOD_ARM
+from vldistill.evaluate.mad.statistics import IN_DOMAIN
 from vldistill.params import Params
 from vldistill.report.cost import PEAK, Run, number
 from vldistill.report.mad import names

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vldistill.evaluate.mad.statistics import METHOD_ARM
+from vldistill.evaluate.mad.effects import METHOD_ARM
 from vldistill.params import Params
 from vldistill.params.mad import Priors
 from vldistill.report.cost import Run
@@ -114,7 +114,7 @@ def build(
         score_tables.shift(summary),
         difference_tables.matched(summary),
         difference_tables.gains(summary, "more", "MAD minus baseline on further sets and metrics, points", level),
-        difference_tables.controls(summary, level),
+        difference_tables.controls(summary, level, params.distill.mad),
         difference_tables.gains(summary, "blind", "MAD minus a classifier that sees no image, points", level),
         difference_tables.gains(summary, "arms", "Every other arm minus the baseline, points", level),
         difference_tables.gains(summary, "on_dev", "Arms minus baseline, both tuned on dev\u2021, points", level),
@@ -180,7 +180,7 @@ def _settings_notes(params: Params, found: Found) -> list[str]:
     told = []
     if here := places - elsewhere:
         told.append(
-            f"{_listed(found, here)}: each arm\u2019s learning rate, embedding rate and weight of distillation are "
+            f"{names.places(here)}: each arm\u2019s learning rate, embedding rate and weight of distillation are "
             "those that a hold-out inside the training subset of the same task and size chose; a control has those of "
             "the arm that it is held against. Steps, batch size and dropout are alike for all arms; the "
             "default\u2019s were chosen on dev, and the number of chosen words, the scope and the projections of "
@@ -188,19 +188,10 @@ def _settings_notes(params: Params, found: Found) -> list[str]:
         )
     if elsewhere:
         told.append(
-            f"{_listed(found, elsewhere)}: settings that were not chosen inside a training subset of that size by a "
+            f"{names.places(elsewhere)}: settings that were not chosen inside a training subset of that size by a "
             "sweep (docs/tuning.md tells what they are)."
         )
     return told
-
-
-def _listed(found: Found, places: Collection[tuple[str, int]]) -> str:
-    """Tasks with their sizes, as in `VCR at 25 %; VQA at 10, 100 %`."""
-    return "; ".join(
-        f"{names.task(task)} at {', '.join(str(each) for on, each in sorted(places) if on == task)} %"
-        for task in found.tasks
-        if task in {on for on, _ in places}
-    )
 
 
 def _verdict(found: Found) -> str:

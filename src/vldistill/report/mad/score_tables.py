@@ -7,17 +7,8 @@ from dataclasses import replace
 
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.evaluate.mad.data import REFERENCES
-from vldistill.evaluate.mad.statistics import (
-    BASELINE,
-    DEV,
-    IN_DOMAIN,
-    METHOD_ARM,
-    NAIVE,
-    SHIFTED,
-    UNSHIFTED,
-    Difference,
-    Mean,
-)
+from vldistill.evaluate.mad.effects import BASELINE, METHOD_ARM, NAIVE
+from vldistill.evaluate.mad.statistics import DEV, IN_DOMAIN, REASONS, SHIFTED, UNSHIFTED, Difference, Mean
 from vldistill.evaluate.mad.summary import Summary
 from vldistill.params.mad import Mad
 from vldistill.params.mad_arms import ON_DEV
@@ -26,7 +17,6 @@ from vldistill.report.mad.columns import (
     ENDS,
     ON_DEV_NOTE,
     Row,
-    chief_means,
     count_cell,
     difference_cell,
     end_cells,
@@ -41,6 +31,10 @@ COUNTS = [("n", "n"), ("groups", "images or movies"), ("seeds", "seeds")]
 SPREAD = (
     "\u00b1: half of the two-level bootstrap interval (seeds; images, or VCR\u2019s movies); its ends stand in the CSV "
     "file. n: test items of each seed. \u2020: one seed."
+)
+NO_LINE = (
+    "No matched baseline on {}: none was run there that is stopped early or has smoothed labels (distill.mad.extra), "
+    "or its points make no line. What changes there may come from fitting less."
 )
 SAME_OR_ABSENT = (
     "the same: both choose the same settings; \u2013: no sweep taken over there, or the arm tuned on dev not run."
@@ -140,19 +134,21 @@ def everything(summary: Summary) -> Table:
 
 def shift(summary: Summary) -> Table:
     """Scores under shift beside those without it: the original wording of the same items, where there is one."""
-    by_place = {
-        (mean.place.task, mean.place.fraction, mean.place.subset, mean.arm): mean for mean in chief_means(summary)
-    }
-    rows = []
-    for (task, fraction, subset, arm), shifted in by_place.items():
-        plain = by_place.get((task, fraction, UNSHIFTED[task], arm))
-        if subset != SHIFTED[task] or arm not in GRID or plain is None:
+    by_place = {(mean.place, mean.arm): mean for mean in summary.means}
+    rows, unmatched = [], set()
+    lines = {(one.task, one.fraction) for one in summary.matched}
+    for shifted in _shifted(summary):
+        task, fraction, metric = shifted.place.task, shifted.place.fraction, shifted.place.metric
+        plain = by_place.get((replace(shifted.place, subset=UNSHIFTED[task]), shifted.arm))
+        if plain is None:
             continue
+        unmatched |= {(task, fraction)} - lines
         rows.append(
             {
                 "task": Cell(names.task(task)),
                 "fraction": Cell(f"{fraction} %"),
-                "arm": Cell(names.arm(arm)),
+                "metric": Cell(names.metric(metric)),
+                "arm": Cell(names.arm(shifted.arm)),
                 "plain": _spread(plain),
                 "plain_n": count_cell(plain.items),
                 "shifted": _spread(shifted),
@@ -164,6 +160,7 @@ def shift(summary: Summary) -> Table:
     columns = [
         ("task", "task"),
         ("fraction", "training data"),
+        ("metric", "metric"),
         ("arm", "arm"),
         ("plain", "unshifted"),
         ("plain_n", "n unshifted"),
@@ -171,14 +168,30 @@ def shift(summary: Summary) -> Table:
     columns += [("shifted", "shifted"), ("n", "n"), ("change", "change"), ("seeds", "seeds")]
     notes = (
         "VCR: shifted by the rules Rule-Singular and Rule-Plural; unshifted is the original wording of the same items. "
+        "Q\u2192A is what is claimed; QA\u2192R gives the right answer as it was rewritten, and the rationales are as "
+        "they were. "
         "SNLI-VE: shifted are the test items that a classifier of the hypothesis alone, trained on the same subset, "
         "gets wrong; their wording is the original one, and unshifted is the whole test set. VQA: answer priors "
         "differ from training; unshifted are questions held out with the priors of training.",
         SPREAD,
+        *([NO_LINE.format(names.places(unmatched))] if unmatched else []),
     )
     return Table(
-        "mad_shift", "Under shift, percent", columns, rows, ("task", "fraction"), notes, _of_method(rows)
+        "mad_shift", "Under shift, percent", columns, rows, ("task", "fraction", "metric"), notes, _of_method(rows)
     )  # fmt: skip
+
+
+def _shifted(summary: Summary) -> list[Mean]:
+    """What the arms of the grid score under shift, VCR's rationales behind its answers."""
+    found = [mean for mean in summary.means if mean.place.subset == SHIFTED[mean.place.task] and mean.arm in GRID]
+    listed = {task: [chief, *dict.fromkeys(metric for _, metric in REASONS)] for task, chief in CHIEF.items()}
+    shown = [mean for mean in found if mean.place.metric in listed[mean.place.task]]
+
+    def order(mean: Mean) -> tuple[int, int, int, tuple[int, str]]:
+        task, metrics = mean.place.task, listed[mean.place.task]
+        return [*CHIEF].index(task), mean.place.fraction, metrics.index(mean.place.metric), names.place_of(mean.arm)
+
+    return sorted(shown, key=order)
 
 
 def _means(summary: Summary, task: str, arms: Sequence[str]) -> list[Mean]:
