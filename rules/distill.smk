@@ -78,7 +78,13 @@ rule distill_mad_cells:
         runtime=scaled(120, 1440),
         gpu=gpus(),
     params:
-        read=narrow("distill.mad", "download.source", "features.tagged_as", "features.vcr_text", *NUMERICS),
+        read=narrow(
+            "distill.mad",
+            "download.source",
+            "features.tagged_as",
+            "features.vcr_text",
+            *NUMERICS,
+        ),
         deadline=deadline,
     shell:
         "vldistill distill mad {wildcards.task} --batch {wildcards.batch} {params.deadline} > {log} 2>&1"
@@ -108,6 +114,12 @@ rule distill_mad:
         mem_mb=scaled(1000, 4000),
         runtime=scaled(10, 60),
     params:
-        read=narrow("distill.mad", "download.source", "features.tagged_as", "features.vcr_text", *NUMERICS),
+        read=narrow(
+            "distill.mad",
+            "download.source",
+            "features.tagged_as",
+            "features.vcr_text",
+            *NUMERICS,
+        ),
     shell:
         "vldistill distill mad {wildcards.task} --gather > {log} 2>&1"

@@ -105,7 +105,13 @@ rule evaluate_mad_predict_cells:
         runtime=scaled(60, 720),
         gpu=gpus(),
     params:
-        read=narrow("evaluate.mad", "distill.mad", "features.tagged_as", "features.vcr_text", *NUMERICS),
+        read=narrow(
+            "evaluate.mad",
+            "distill.mad",
+            "features.tagged_as",
+            "features.vcr_text",
+            *NUMERICS,
+        ),
         deadline=deadline,
     shell:
         "vldistill evaluate mad predict {wildcards.task} --batch {wildcards.batch} {params.deadline} > {log} 2>&1"
@@ -135,7 +141,13 @@ rule evaluate_mad_predict:
         mem_mb=scaled(1000, 4000),
         runtime=scaled(10, 60),
     params:
-        read=narrow("evaluate.mad", "distill.mad", "features.tagged_as", "features.vcr_text", *NUMERICS),
+        read=narrow(
+            "evaluate.mad",
+            "distill.mad",
+            "features.tagged_as",
+            "features.vcr_text",
+            *NUMERICS,
+        ),
     shell:
         "vldistill evaluate mad predict {wildcards.task} --gather > {log} 2>&1"
 
