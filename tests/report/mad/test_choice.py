@@ -17,6 +17,7 @@ from vldistill.distill.mad.data import boxes_of, make_items, store_of
 from vldistill.distill.mad.inputs import Pictures, make_inputs
 from vldistill.distill.mad.targets import teacher_vectors
 from vldistill.distill.mad.teaching import _picks
+from vldistill.evaluate.items import Item
 from vldistill.evaluate.mad.data import READERS
 from vldistill.features.sentences import Wording, bare
 from vldistill.models.student import SingleStream
@@ -103,7 +104,7 @@ def test_the_choice_is_that_of_training(tokens: int | None, both: Path, both_par
 def test_the_words_shown_are_those_that_the_teacher_reads() -> None:
     choices = [["it", "is", [0]], ["no"], ["no"], ["no"]]
     record = ChoiceRecord("c", "x.png", "film", ["person"], ["who", "is", [0], "?"], choices, 0, choices, 0, "test")
-    said = {"prediction": {"answer": 1}}
+    said = Item({"answer": 1}, {"answer": 0}, {}, "film")
     alone, whole = (
         gallery._choice_question(record, said, said, vcr_text) for vcr_text in ("choice", "question_choice")
     )

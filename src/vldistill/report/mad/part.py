@@ -49,7 +49,7 @@ class MadPart:
         conditional: what the intervals are conditional on.
         tasks: accuracy against the size of the training subset.
         tables: by name; those without rows are left out.
-        gap: the gap-size curve.
+        gap: the gap-size curves.
         galleries: examples by title.
         gallery_sentence: how they were chosen.
         models: of how many cells.
@@ -61,7 +61,7 @@ class MadPart:
     conditional: str
     tasks: Sequence[TaskPart]
     tables: Mapping[str, Table]
-    gap: Chart | None
+    gap: Sequence[Chart]
     galleries: Mapping[str, Sequence[gallery.Example]]
     gallery_sentence: str
     models: int
