@@ -96,16 +96,11 @@ def _interval(one: Difference) -> str:
     return f"{_signed(one.value)} ({_signed(one.low)} to {_signed(one.high)})"
 
 
-def _where(bar: str) -> str:
-    task, _, rest = bar.partition(".f")
-    return f"{names.task(task)}, {rest.partition('.')[0]} %" if rest else "SNLI-VE, 10 %"
-
-
 def _bars(summary: Summary) -> str:
     said = {True: "shown", False: "not shown", None: "not measured"}
     rows = [
         [
-            _where(bar.name),
+            names.where_asked(bar.name),
             bar.requirement.replace(" -", " \u2212"),
             "\u2013" if bar.value is None else _signed(bar.value),
             "\u2013" if bar.low is None or bar.high is None else f"{_signed(bar.low)} to {_signed(bar.high)}",

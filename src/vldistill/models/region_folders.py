@@ -15,6 +15,7 @@ from filelock import FileLock
 from vldistill import layout
 from vldistill.errors import InputError
 from vldistill.files import read_json, sha256_file, sha256_json, write_json
+from vldistill.progress import Progress
 
 NAMES = "names.json"
 LMDB_LOCK = "lock.mdb"
@@ -68,8 +69,11 @@ def _digests(files: Mapping[str, Path], known: Path) -> dict[str, str]:
             digests = _known(known)
             digests = {name: digests[name] for name, state in states.items() if digests.get(name, [])[:2] == state}
             try:
-                for name in states.keys() - digests.keys():
+                unread = sorted(states.keys() - digests.keys())
+                progress = Progress(len(unread), "hash region files")
+                for name in unread:
                     digests[name] = [*states[name], sha256_file(files[name])]
+                    progress.step()
             finally:
                 write_json(known, digests, compact=True)
     return {name: digests[name][2] for name in files}

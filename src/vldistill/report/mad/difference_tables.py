@@ -200,12 +200,10 @@ def bars(requirements: Sequence[Bar]) -> Table:
     """The requirements, met or not."""
     rows = []
     for bar in requirements:
-        task, _, fraction = bar.name.partition(".f")
-        place = f"{names.task(task)}, {fraction.partition('.')[0]} %" if fraction else "SNLI-VE, 10 %"
         said = "not measured" if bar.met is None else "met" if bar.met else "not met"
         rows.append(
             {
-                "where": Cell(place, title=bar.name),
+                "where": Cell(names.where_asked(bar.name), title=bar.name),
                 "asked": Cell(bar.requirement.replace(" -", " \u2212")),
                 "value": Cell(number=bar.value, signed=True),
                 "low": Cell(number=bar.low, signed=True),

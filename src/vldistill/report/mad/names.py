@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from vldistill.evaluate.mad.bars import GAP_PLACE
 from vldistill.evaluate.mad.chief import CHIEF
 from vldistill.params.mad_arms import ON_DEV
 from vldistill.report.names import words
@@ -93,6 +94,14 @@ def places(found: Collection[tuple[str, int]]) -> str:
 def place_of(name: str) -> tuple[int, str]:
     """Where an arm stands in tables."""
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
+
+
+def where_asked(bar: str) -> str:
+    """The task and size of a bar, by its dotted name (`evaluate.mad.bars`); that on the gap names neither."""
+    of_task, _, rest = bar.partition(".f")
+    if not rest:
+        return f"{task(GAP_PLACE.task)}, {GAP_PLACE.fraction} %"
+    return f"{task(of_task)}, {rest.partition('.')[0]} %"
 
 
 def chief_label(name: str) -> str:
