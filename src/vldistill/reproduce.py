@@ -25,6 +25,8 @@ from vldistill.provenance import git_state
 LEVEL = 0.95
 # Seeds may agree exactly where another CPU's bits give one item more or less: the narrowest half-width of an interval.
 NARROWEST = {"percent": 0.5, "nats": 0.01}
+BARS = {"VLKD": "bars", "MAD": "mad.bars"}
+"""Where metrics.json counts the bars of each method."""
 FIELDS = ("name", "value", "low", "high", "n", "unit")
 
 
@@ -121,10 +123,17 @@ def compare(root: str | Path, preset: str = "mini") -> list[Outcome]:
     return [Outcome(number, lookup(metrics, number.name)) for number in read_reference(reference_path(root, preset))]
 
 
-def bars(root: str | Path) -> tuple[int, int]:
-    """Bars of this run that hold, and that were measured: an interval of few seeds can be wider than a bar."""
+def bars(root: str | Path) -> dict[str, tuple[int, int]]:
+    """Bars of this run by method: how many hold, and how many were measured; of a method without any there are none.
+
+    A number can agree with the reference and yet miss its bar: an interval of few seeds can be wider than a bar.
+    """
     metrics = read_json(layout.report(root) / "metrics.json")
-    return int(lookup(metrics, "bars.held") or 0), int(lookup(metrics, "bars.measured") or 0)
+    counts = {
+        name: (int(lookup(metrics, f"{group}.held") or 0), int(lookup(metrics, f"{group}.measured") or 0))
+        for name, group in BARS.items()
+    }
+    return {name: count for name, count in counts.items() if count[1]}
 
 
 def seed_interval(values: Sequence[float], unit: str) -> tuple[float, float]:

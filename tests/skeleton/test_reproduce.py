@@ -72,6 +72,17 @@ def test_one_differing_number_is_enough(tmp_path):
     assert "DIFFERS: 1 of 2" in done.stdout
 
 
+def test_bars_are_counted_by_method(tmp_path):
+    """A number that agrees with the reference says nothing about the bars: those of both methods are told."""
+    counts = {"bars": {"held": 7.0, "measured": 7.0}, "mad": {"bars": {"held": 20.0, "measured": 29.0}}}
+    folder = project(tmp_path, [NUMBER], {**metrics(74.0), **counts})
+    assert "bars of this run: VLKD 7 of 7 hold, MAD 20 of 29 hold" in call(folder).stdout
+    (folder / "results/report/metrics.json").write_text(json.dumps({**metrics(74.0), "bars": counts["bars"]}))
+    assert "bars of this run: VLKD 7 of 7 hold\n" in call(folder).stdout
+    (folder / "results/report/metrics.json").write_text(json.dumps(metrics(74.0)))
+    assert "bars of this run: none measured" in call(folder).stdout
+
+
 def test_another_experiment_than_the_reference_is_pointed_out(tmp_path):
     folder = project(tmp_path, [NUMBER], metrics(74.0))
     (folder / "params.yaml").write_text("compute: {threads: 2}\n")

@@ -149,7 +149,8 @@ def commit(names: list[str]) -> None:
     Raises:
         RuntimeError: DVC failed; the message is its own.
     """
-    done = call("commit", "--force", *names)
+    # DVC reads its files anew for each stage that is named: naming all takes more than twice as long as naming none
+    done = call("commit", "--force", *(names if set(names) != set(stages()) else ()))
     if done.returncode:
         raise RuntimeError(_last_line(done))
 

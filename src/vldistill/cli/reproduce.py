@@ -28,8 +28,8 @@ def command(preset: str, write: bool) -> None:
     here = root / layout.PARAMS
     if here.is_file() and params.load(here) != presets.params_of(root, preset):
         click.echo(f"note: params.yaml is not the preset {preset}, so these numbers come from another experiment")
-    held, measured = reproduce.bars(root)
-    click.echo(f"bars of this run: {held} of {measured} hold")
+    counts = [f"{name} {held} of {measured} hold" for name, (held, measured) in reproduce.bars(root).items()]
+    click.echo(f"bars of this run: {', '.join(counts) or 'none measured'}")
     same = sum(outcome.agrees for outcome in outcomes)
     word = "REPRODUCED" if same == len(outcomes) else "DIFFERS"
     page = layout.report(root) / "index.html"

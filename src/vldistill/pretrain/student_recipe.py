@@ -10,7 +10,6 @@ from vldistill.artifact import absence
 from vldistill.files import sha256_file
 from vldistill.models.student import Student
 from vldistill.models.student.published import load_published
-from vldistill.models.student.vilt import load_published_vilt
 from vldistill.params import Params
 from vldistill.params import student as options
 from vldistill.pretrain.names import STUDENTS
@@ -67,6 +66,9 @@ def _published(settings: options.Student) -> Recipe:
 
 def _loaded(settings: options.Student) -> Student:
     if settings.source == "vilt":
+        # transformers' ViLT takes seconds to import; the students that are trained here do without
+        from vldistill.models.student.vilt import load_published_vilt
+
         student: Student = load_published_vilt(settings.published)
     else:
         student = load_published(settings.published, settings.published_vocabulary, settings.sha256)
