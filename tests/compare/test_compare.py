@@ -259,6 +259,21 @@ def test_fractions_are_points_directions_are_apart_and_missing_scores_are_left_o
     assert [row.measure.name for row in chosen.rows] == ["R@1 text_to_image", "R@5"]
 
 
+def test_variants_that_name_no_score_are_one_row(tmp_path: Path) -> None:
+    """Text tasks have rows of the variants direct and fine-tuned: a row for each would be Holm's correction twice."""
+    for name, gain in (("base", 0.0), ("other", 0.2)):
+        folder = tmp_path / name / "results/evaluate/vlkd/score"
+        scored = [{**one, "scores": {"f1": one["scores"]["official"]}} for one in items("all", 0, gain)]
+        write_jsonl(folder / "items/reading/all-s0.jsonl", scored)
+        write_jsonl(folder / "items/reading/all-s0.fine-tuned.jsonl", scored)
+        variants = [row("vlkd", "reading", metric="f1", variant=variant) for variant in ("direct", "fine-tuned")]
+        write_jsonl(folder / "scores.jsonl", variants)
+    base, other = (open_scores(name, tmp_path / name) for name in ("base", "other"))
+    rows = compare_revisions(base, [other], QUICK).rows
+    assert sorted((row.cell.arm, row.measure.name) for row in rows) == [("all", "f1"), ("all.fine-tuned", "f1")]
+    assert all(row.holm == min(1.0, 2 * row.paired.p) for row in rows)
+
+
 def test_power_is_told_and_unknown_from_one_seed(tmp_path: Path) -> None:
     base, other = pair(tmp_path)
     several = compare_revisions(base, [other], Choice(power=10.0, resamples=300))

@@ -143,7 +143,8 @@ class Scores:
         """
         method = self.methods[cell.method]
         keys = list(dict.fromkeys(key for item in items.values() for key in item.scores))
-        known = list(_named(method.headline(cell.task), keys, items))
+        # variants that name neither a score nor a kind of items, such as ``direct``, are one measure
+        known = list(dict.fromkeys(_named(method.headline(cell.task), keys, items)))
         named = {measure.key for measure in known}
         plain = [Measure(key, key, unit=method.unit(cell.task, key)) for key in keys if key not in named]
         if not chosen:
