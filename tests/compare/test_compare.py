@@ -327,7 +327,12 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path, run) -> None:
         ([str(base.root), str(tmp_path / "empty")], ["no per-item scores", "empty", "snakemake all"]),
         ([str(base.root), str(base.root)], ["named twice"]),
         ([str(base.root), str(other.root), "--against", "all"], ["arms of one revision"]),
-        ([str(base.root), str(other.root), "--task", "nothing"], ["nothing in common", "--task"]),
+        ([str(base.root), str(other.root), "--task", "nothing"], ["no task 'nothing'", "Known: vqav2"]),
+        ([str(base.root), str(other.root), "--arm", "all", "--arm", "al"], ["no arm 'al'", "Known: all"]),
+        ([str(base.root), str(other.root), "--method", "vldk"], ["no method 'vldk'", "Known: vlkd"]),
+        ([str(base.root), str(other.root), "--metric", "acc"], ["no metric in common"]),
+        ([str(base.root), str(other.root), "--metric", "official", "--metric", "acc"], ["no items have a score 'acc'"]),
+        ([str(base.root), str(other.root), "--power", "nan"], ["no finite number"]),
         ([str(base.root), str(other.root), "--power", "0"], ["--power"]),
         ([], ["no vldistill project"]),
     ):

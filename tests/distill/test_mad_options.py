@@ -328,6 +328,10 @@ def test_a_trial_is_the_same_for_every_arm_and_runs_alone() -> None:
         ({"sweep": {"chosen": ["vcr-10", "vcr"]}}, r"sweep\.chosen: vcr is not TASK-FRACTION"),
         ({"settings": {"mad": {"vcr-10": {**RATES, "steps": 3}}}}, r"settings\.mad\.vcr-10\.steps: unknown key"),
         ({"settings": {"ts": {}}}, r"settings\.ts: it has those of mad \(settings_of\.ts\)"),
+        (
+            {"settings": {"baseline": {"vcr-10": {"learning_rate": 0.001, "embedding_rate": 1.0, "weight": 3.0}}}},
+            r"settings\.baseline\.vcr-10\.weight: baseline does not distil",
+        ),
         ({"settings_of": {"mine": "mad"}}, r"no arm called 'mine'"),
         ({"settings_of": {"ts": "cw", "cw": "mad"}}, r"settings_of\.ts: cw has those of mad: name that arm"),
         ({"sweep": {"seeds": {"10": 0}}}, r"seeds: 10: 0 is not a fraction in percent with at least one seed"),

@@ -105,8 +105,8 @@ def test_hard_pairs_of_a_subset(tmp_path):
     call("low-shot", *files, "--fraction", 0.3, "--seed", 2, "--out", subset)
     made = {}
     for name, given in {"all": (), "subset": ("--subset", subset)}.items():
-        call("snli-ve-hard", "--train", train, *given, "--test", test, "--out", tmp_path / f"{name}.json")
-        made[name] = read_json(tmp_path / f"{name}.json")
+        call("snli-ve-hard", "--train", train, *given, "--test", test, "--out", tmp_path / f"hard-{name}.json")
+        made[name] = read_json(tmp_path / f"hard-{name}.json")
     assert made["subset"]["seed"] == 2 and made["all"]["seed"] == 0
     assert set(made["all"]["ids"]) != set(made["subset"]["ids"])
     assert all(name.startswith("2-") for name in made["all"]["ids"])
@@ -168,6 +168,73 @@ def test_faults(vqa_files, tmp_path):
     both = ("--train", tmp_path / "pairs.jsonl", "--test", tmp_path / "pairs.jsonl")
     with pytest.raises(InputError, match=r"the pair 9 is not in pairs\.jsonl"):
         call("snli-ve-hard", *both, "--subset", tmp_path / "list.json", *out)
+
+
+def refused(*arguments):
+    """The message of a call that click refuses."""
+    made = CliRunner().invoke(command, list(map(str, arguments)))
+    assert made.exit_code == 2, made.output
+    return made.output
+
+
+def test_files_that_would_be_lost_and_numbers_that_are_none_are_refused(tmp_path):
+    source = tmp_path / "pairs.jsonl"
+    write_pairs(source, pairs(20, 1))
+    before = source.read_bytes()
+    given = ("low-shot", "--records", source, "--id", "pairID", "--unit", "Flickr30K_ID")
+    assert "name another file" in refused(*given, "--fraction", 0.5, "--out", source)
+    assert "name another file" in refused("snli-ve-hard", "--train", source, "--test", source, "--out", source)
+    assert "is a directory" in refused(*given, "--fraction", 0.5, "--out", tmp_path)
+    assert "no finite number" in refused(*given, "--fraction", "nan", "--out", tmp_path / "out.json")
+    assert source.read_bytes() == before and not (tmp_path / "out.json").exists()
+    files = ("--questions", source, "--annotations", source)
+    assert "is a file" in refused("vqa-cp", *files, "--out", source)
+
+
+def test_nothing_to_split_and_what_stands_twice_are_faults(vqa_files, tmp_path):
+    out = ("--out", tmp_path / "out.json")
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"empty\.jsonl: holds no items"):
+        call("low-shot", "--records", tmp_path / "empty.jsonl", "--unit", "image", "--fraction", 0.5, *out)
+    handmade.write_vcr(tmp_path)
+    rules = ("vcr-rules", "--annotations", tmp_path / "vcr" / "train.jsonl", "--rule", "singular", *out)
+    with pytest.raises(InputError, match=r"no item has an object of class persn\. Classes there: .*person"):
+        call(*rules, "--class", "persn")
+    write_pairs(tmp_path / "twice.jsonl", [*pairs(20, 1), *pairs(1, 1)])
+    write_pairs(tmp_path / "once.jsonl", pairs(20, 1))
+    for train, test in (("once", "twice"), ("twice", "once")):
+        with pytest.raises(InputError, match=r"twice\.jsonl, record line 21, field pairID"):
+            call("snli-ve-hard", "--train", tmp_path / f"{train}.jsonl", "--test", tmp_path / f"{test}.jsonl", *out)
+    rows = read_json(vqa_files / "annotations.json")["annotations"]
+    files = ("vqa-cp", "--questions", vqa_files / "questions.json", "--annotations", tmp_path / "other.json")
+    handmade.put(tmp_path / "other.json", {"annotations": [*rows, rows[0]]})
+    with pytest.raises(InputError, match=r"other\.json, record annotations\[\d+\], field question_id"):
+        call(*files, "--out", tmp_path / "cp")
+    handmade.put(tmp_path / "other.json", {"annotations": [{**rows[0], "image_id": 77777}, *rows[1:]]})
+    with pytest.raises(InputError, match=r"annotations\[0\], field image_id: another image than question"):
+        call(*files, "--out", tmp_path / "cp")
+    handmade.put(tmp_path / "other.json", {"annotations": rows})
+    with pytest.raises(InputError, match=r"a test share of 1 leaves no image for training"):
+        call(*files, "--test-share", 1, "--out", tmp_path / "cp")
+    assert not (tmp_path / "out.json").exists() and not (tmp_path / "cp").exists()
+
+
+def test_hard_pairs_do_not_depend_on_the_order_of_the_files(tmp_path):
+    made = []
+    for name, step in (("one", 1), ("other", -1)):
+        write_pairs(tmp_path / f"{name}.jsonl", pairs(300, 1)[::step])
+        write_pairs(tmp_path / "test.jsonl", pairs(200, 2)[::step])
+        call(
+            "snli-ve-hard",
+            "--train",
+            tmp_path / f"{name}.jsonl",
+            "--test",
+            tmp_path / "test.jsonl",
+            "--out",
+            tmp_path / "o",
+        )
+        made.append(set(read_json(tmp_path / "o")["ids"]))
+    assert made[0] == made[1] and made[0]
 
 
 def test_help_names_kinds_and_tasks():

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from snakemake.exceptions import RuleException, WorkflowError
+
 from frontends import graph, plan, revisions, sync
 from vldistill.errors import VldistillError
 
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> int:
     answer_to, sys.stdout = sys.stdout, sys.stderr
     try:
         answer = COMMANDS[name](*rest)
-    except (VldistillError, RuntimeError) as error:
+    except (VldistillError, RuntimeError, RuleException, WorkflowError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     json.dump(answer, answer_to)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vldistill.cli.frontends import ask
+from vldistill.cli.types import Finite
 from vldistill.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ WORKSPACE = "workspace"
 @click.command("compare")
 @click.argument("revisions", metavar="[BASE [EXPERIMENT...]]", nargs=-1)
 @click.option("--against", metavar="ARM", help="Compare the arms of one revision [default: workspace] with ARM.")
-@click.option("--power", type=click.FloatRange(0, min_open=True), metavar="POINTS", help="Seeds to resolve POINTS.")
+@click.option("--power", type=Finite(0, min_open=True), metavar="POINTS", help="Seeds to resolve POINTS.")
 @click.option("--method", "methods", multiple=True, help="Only this method (repeatable).")
 @click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
 @click.option("--arm", "arms", multiple=True, help="This arm, also a control as in all.no_image (repeatable).")

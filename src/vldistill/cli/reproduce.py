@@ -16,8 +16,8 @@ from vldistill import layout, params, presets, reproduce
 def command(preset: str, write: bool) -> None:
     """Compare the headline numbers of results/report/ with the tracked reference.
 
-    The tolerance of each number is the interval its seeds span in the reference run. The last line begins with
-    REPRODUCED (exit code 0) or DIFFERS (exit code 1) and names the report.
+    The tolerance of each number is the interval in which the mean of as many other seeds would lie. The last line
+    begins with REPRODUCED (exit code 0) or DIFFERS (exit code 1) and names the report.
     """
     root = Path.cwd()
     if write:

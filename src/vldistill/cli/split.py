@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-FILE = click.Path(path_type=Path)
+from vldistill.cli.types import FILE, FOLDER, Finite, elsewhere
+
 SEED = click.option("--seed", type=int, default=0, show_default=True, help='Seed of the order sha256("seed:unit").')
 OUT = click.option("--out", required=True, type=FILE, help="Where to write the result.")
 TASKS = {
@@ -53,16 +54,17 @@ def _task(task: str) -> None:
 @click.option("--records", required=True, type=FILE, help="JSON lines, or a JSON list of records, alone or in a key.")
 @click.option("--unit", required=True, help="Field that groups items, e.g. image, Flickr30K_ID, movie, image_id.")
 @click.option("--id", "identity", default="id", show_default=True, help="Field with the item's id.")
-@click.option("--fraction", required=True, type=click.FloatRange(0, 1), help="Share of the units to keep.")
+@click.option("--fraction", required=True, type=Finite(0, 1), help="Share of the units to keep.")
 @SEED
 @OUT
 def low_shot(records: Path, unit: str, identity: str, fraction: float, seed: int, out: Path) -> None:
     """A subset of the first ceil(fraction n) units; of one seed, smaller subsets are part of larger ones."""
-    from vldistill.cli.split_files import records_of, unit_table
+    from vldistill.cli.split_files import held, records_of, unit_table
     from vldistill.files import write_json
     from vldistill.split import lists
 
-    made = lists.low_shot(unit_table(records_of(records), identity, unit), unit, seed, fraction)
+    elsewhere(out, records)
+    made = lists.low_shot(held(unit_table(records_of(records), identity, unit), records), unit, seed, fraction)
     write_json(out, made)
     click.echo(f"{len(made['ids'])} items: {out}")
 
@@ -70,16 +72,16 @@ def low_shot(records: Path, unit: str, identity: str, fraction: float, seed: int
 @command.command("vqa-cp")
 @click.option("--questions", required=True, type=FILE, help="VQA questions JSON.")
 @click.option("--annotations", required=True, type=FILE, help="VQA annotations JSON.")
-@click.option("--test-share", type=click.FloatRange(0, 1), default=0.4, show_default=True, help="Share of the images.")
+@click.option("--test-share", type=Finite(0, 1), default=0.4, show_default=True, help="Share of the images.")
 @click.option(
     "--prior-share",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    type=Finite(0.5, 1, min_open=True, max_open=True),
     default=0.85,
     show_default=True,
     help="Share of each question type's training items with an answer of the preferred side.",
 )
 @SEED
-@click.option("--out", required=True, type=FILE, help="Folder for cp-train.json, cp-iid.json and cp-shift.json.")
+@click.option("--out", required=True, type=FOLDER, help="Folder for cp-train.json, cp-iid.json and cp-shift.json.")
 def vqa_cp(questions: Path, annotations: Path, test_share: float, prior_share: float, seed: int, out: Path) -> None:
     """Lists with changed answer priors: for training, in-domain test and shifted test; no image across."""
     from vldistill.cli.split_files import changed_priors
@@ -100,6 +102,7 @@ def vcr_rules(annotations: Path, rule: Any, classes: tuple[str, ...], out: Path)
     from vldistill.cli.split_files import rewritten
     from vldistill.files import write_jsonl
 
+    elsewhere(out, annotations)
     click.echo(f"{write_jsonl(out, rewritten(annotations, rule, classes))} items: {out}")
 
 
@@ -113,6 +116,7 @@ def snli_ve_hard(train: Path, subset: Path | None, test: Path, out: Path) -> Non
     from vldistill.cli.split_files import hard_pairs
     from vldistill.files import write_json
 
+    elsewhere(out, train, subset, test)
     made = hard_pairs(train, subset, test)
     write_json(out, made)
     click.echo(f"{len(made['ids'])} items: {out}")

@@ -56,6 +56,17 @@ def unit_table(records: Iterator[Row], identity: str, unit: str) -> dict[str, st
     return found
 
 
+def held(table: dict[str, str], file: Path) -> dict[str, str]:
+    """``table``, of the items of ``file``.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not table:
+        raise InputError("holds no items", file=file, action="Check the file")
+    return table
+
+
 def _name(row: Row, field: str) -> str:
     return str(row.get(field, int)) if type(row.value.get(field)) is int else row.text(field)
 
@@ -70,12 +81,16 @@ def changed_priors(
     Raises:
         InputError: a broken file, or questions and annotations that do not match.
     """
-    image_of = unit_table(records_of(questions, ("questions",)), "question_id", "image_id")
+    image_of = held(unit_table(records_of(questions, ("questions",)), "question_id", "image_id"), questions)
     typed: dict[str, TypedQuestion] = {}
+    ids = Unique()
     for row in records_of(annotations, ("annotations",)):
         name = _name(row, "question_id")
+        ids.add(row, "question_id", name)
         if name not in image_of:
             raise row.error(f"question {name} is not in {questions.name}", "question_id")
+        if "image_id" in row.value and _name(row, "image_id") != image_of[name]:
+            raise row.error(f"another image than question {name} has in {questions.name}", "image_id")
         answers = [answer.get("answer", str) for answer in row.rows("answers")]
         if not answers:
             raise row.error("empty list", "answers")
@@ -84,6 +99,12 @@ def changed_priors(
         missing = next(name for name in image_of if name not in typed)
         raise InputError("has no annotation for a question", file=annotations, record=missing, action="Check the files")
     train, test = ([typed[name] for name in part] for part in carve(image_of, test_share, seed))
+    if not train or not test:
+        raise InputError(
+            f"a test share of {test_share:g} leaves no image for {'test' if train else 'training'}",
+            file=questions,
+            action="Choose another --test-share",
+        )
     sides = deal(train, seed)
     drawn = {
         "cp-train": draw(train, sides, prior_share, seed),
@@ -99,13 +120,17 @@ def rewritten(file: Path, rule: Rule, classes: Collection[str]) -> Iterator[dict
     Raises:
         InputError: a broken line; names line and field.
     """
-    ids = Unique()
+    ids, met = Unique(), set[str]()
     for row in records_of(file):
         record = read_record(row, "test")
         ids.add(row, "annot_id", record.id)
+        met.update(record.objects)
         made = rewrite(record, rule, classes)
         if made is not None:
             yield {**row.value, "answer_choices": made.answers}
+    if unknown := [name for name in classes if name not in met]:
+        known = ", ".join(sorted(met)) or "none"
+        raise InputError(f"no item has an object of class {unknown[0]}", file=file, action=f"Classes there: {known}")
 
 
 def hard_pairs(train: Path, subset: Path | None, test: Path) -> dict[str, Any]:
@@ -128,7 +153,8 @@ def hard_pairs(train: Path, subset: Path | None, test: Path) -> dict[str, Any]:
         for name in chosen:
             if name not in pairs:
                 raise top.error(f"the pair {name} is not in {train.name}", "ids", "Make the list from that file")
-    learnt = [pairs[name] for name in chosen if _kept(name, pairs[name][1])]
+    # by id, as the stage does: where two labels are nearly level, the order of fitting decides
+    learnt = [pairs[name] for name in sorted(chosen) if _kept(name, pairs[name][1])]
     tested = [pair for pair in _pairs(test) if _kept(pair[0], pair[2])]
     if not learnt or not tested:
         file = test if learnt else subset or train
@@ -138,7 +164,9 @@ def hard_pairs(train: Path, subset: Path | None, test: Path) -> dict[str, Any]:
 
 
 def _pairs(file: Path) -> Iterator[tuple[str, str, str]]:
+    ids = Unique()
     for row in records_of(file):
+        ids.add(row, "pairID", row.text("pairID"))
         yield row.text("pairID"), row.text("sentence2"), row.choice("gold_label", (*LABELS, NO_LABEL))
 
 

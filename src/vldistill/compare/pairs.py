@@ -114,6 +114,7 @@ def compare_revisions(base: Scores, others: Sequence[Scores], choice: Choice) ->
     Raises:
         InputError: nothing is on both sides, or a file is broken.
     """
+    _check_names(choice, [base, *others])
     pairs, unpaired = [], []
     for other in others:
         mine, theirs = ({cell: None for cell in one.files if choice.wants(one, cell)} for one in (base, other))
@@ -134,6 +135,7 @@ def compare_arms(scores: Scores, against: str, choice: Choice) -> Comparison:
     if not any(cell.arm == against for cell in scores.files):
         known = ", ".join(sorted({cell.arm for cell in scores.files})) or "none"
         raise InputError(f"no arm {against!r} in {scores.name}", action=f"Arms with per-item scores: {known}")
+    _check_names(choice, [scores])
     pairs, unpaired = [], []
     for cell in (cell for cell in scores.files if cell.arm != against and choice.wants(scores, cell)):
         base = replace(cell, arm=against)
@@ -142,6 +144,16 @@ def compare_arms(scores: Scores, against: str, choice: Choice) -> Comparison:
         else:
             unpaired.append((cell, f"no {against} there"))
     return _compared(pairs, unpaired, choice)
+
+
+def _check_names(choice: Choice, sides: Sequence[Scores]) -> None:
+    """Refuse a name that is nowhere: with fewer rows than were asked for Holm's correction would be another."""
+    cells = {cell for side in sides for cell in side.files}
+    for kind, asked in (("method", choice.methods), ("task", choice.tasks), ("arm", choice.arms)):
+        known = sorted({getattr(cell, kind) for cell in cells})
+        for name in asked:
+            if name not in known:
+                raise InputError(f"no {kind} {name!r} with per-item scores", action=f"Known: {', '.join(known)}")
 
 
 def _compared(pairs: Iterable[tuple[Side, Side]], unpaired: list[tuple[Cell, str]], choice: Choice) -> Comparison:
@@ -157,6 +169,10 @@ def _compared(pairs: Iterable[tuple[Side, Side]], unpaired: list[tuple[Cell, str
             "nothing in common" + (f" ({reasons})" if reasons else ""),
             action="Compare runs of the same tasks, arms and items, or choose others by --task, --arm, --metric",
         )
+    for name in choice.metrics:
+        if not any(name in (row.measure.key, row.measure.name) for row in rows):
+            known = ", ".join(sorted({row.measure.name for row in rows}))
+            raise InputError(f"no items have a score {name!r}", action=f"Compared were: {known}")
     corrected = holm(dict(enumerate(row.paired.p for row in rows)))
     return Comparison([replace(row, holm=corrected[index]) for index, row in enumerate(rows)], choice, unpaired)
 

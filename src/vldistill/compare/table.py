@@ -96,7 +96,7 @@ def notes(comparison: Comparison) -> list[str]:
         "Difference: compared minus base, mean over the seeds and items that both have. n: items of a seed, on average "
         "where seeds have others. W/T/L: items on which the "
         f"compared mean over seeds is higher, equal, lower. Interval and p: bootstrap of seeds and of groups of items "
-        f"(images), {choice.resamples} resamples. p (Holm): corrected over these {len(rows)} rows."
+        f"(images; of VCR movies), {choice.resamples} resamples. p (Holm): corrected over these {len(rows)} rows."
     ]
     if "fraction" in units:
         found.append("Fractions are shown times 100.")

@@ -97,7 +97,7 @@ def parse(tree: dict[str, Any], source: str | Path = "params") -> Params:
     more = "".join(f"\n  also {field}: {problem}{f'. {act}' if act else ''}" for field, problem, act in problems[1:])
     ending = f". {first_action}" if first_action and more else ""
     action = None if more else first_action
-    raise InputError(f"{first_problem}{ending}{more}", file=source, field=first_field, action=action)
+    raise InputError(f"{first_problem}{ending}{more}", file=source, field=first_field or None, action=action)
 
 
 def _explain(detail: Any) -> tuple[str, str, str | None]:

@@ -284,6 +284,11 @@ class Mad(MadOptions):
                 raise ValueError(f"settings.{arm}: it has those of {other} (settings_of.{arm}): remove one of the two")
             if other in self.settings_of:
                 raise ValueError(f"settings_of.{arm}: {other} has those of {self.settings_of[other]}: name that arm")
+        for arm, places in self.settings.items():
+            distils = self.arms[untuned(arm)].get("weight", self.weight)
+            for place, settings in places.items():
+                if settings.weight is not None and not distils:
+                    raise ValueError(f"settings.{arm}.{place}.weight: {arm} does not distil: leave it null")
         run = {arm for grid in self.grids for arm in grid.arms}
         for arm in (*self.sweep.dev_choices.values(), *sorted(run)):
             if arm.endswith(ON_DEV) and arm not in self.settings:

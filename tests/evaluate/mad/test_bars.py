@@ -90,7 +90,8 @@ def test_no_gain_is_shown_by_a_narrow_interval_only(low, high, met):
     ("arms", "words"),
     [
         ({"shuffled_targets": {"test": 0.6}}, ("not shown to be worse", "better than none")),
-        ({"embeddings_init": {"test": 0.6}}, ("teacher's word vectors",)),
+        ({"embeddings_init": {"test": 0.6}}, ("teacher's word vectors is not shown to be worse than MAD",)),
+        ({"embeddings_init": {"test": 0.9}}, ("teacher's word vectors is better than MAD",)),
         ({"baseline_matching": {"test": 0.6}}, ("head from pre-training's matching",)),
         ({"projected_input": {"test": 0.65}}, ("projected teacher features",)),
         ({"baseline_gap0": {"test": 0.4}, "mad_gap0": {"test": 0.6}}, ("nothing to teach",)),

@@ -139,7 +139,7 @@ def test_an_arm_is_drawn_where_it_was_run(summary: Summary) -> None:
 
 def test_an_arm_that_was_run_at_one_size_is_left_out_in_words(summary: Summary) -> None:
     for chart in charts.accuracy(summary, "snli_ve"):
-        assert chart.caption.endswith(f"Run at one size only, and in the table of every arm alone: {names.arm('cw')}.")
+        assert chart.caption.endswith(f"Run at one size only, and in the tables alone: {names.arm('cw')}.")
         assert names.arm("cw") not in curves(chart)
 
 

@@ -68,6 +68,8 @@ def _entailment(
     if not blind:
         label = majority([record.label for record in training])
         return {name: [{"id": r.id, "prediction": label} for r in records] for name, records in sets.items()}
+    # in the order in which `split.mad` fits the same classifier for the hard list, whose items it must get wrong
+    learnt = sorted(learnt, key=lambda record: record.id)
     model = HypothesisOnly([record.hypothesis for record in learnt], [record.label for record in learnt])
     return {
         name: _labelled(records, model.predict([record.hypothesis for record in records]))

@@ -45,7 +45,8 @@ def reliability_warnings(
         for arm, what in EXPLAINED.items():
             other = by_pair.get(("effects", gain.place, METHOD_ARM, arm))
             if other and other.low <= 0:
-                found.append(f"{where}: {what} is not shown to be worse than MAD, and may explain its gain.")
+                worse = "is better than" if other.high < 0 else "is not shown to be worse than"
+                found.append(f"{where}: {what} {worse} MAD, and may explain its gain.")
     if gains and not any(one.arm == SHUFFLED for one in differences if one.family == "arms"):
         found.append("No arm with another item's teacher targets was run.")
     found += _blind(differences)

@@ -114,7 +114,7 @@ def _accuracy(task: str, side: str, drawn: Mapping[str, Sequence[Mean]], group: 
     caption = f"{title}: {subset}, n = {counted}. Bands: two-level bootstrap interval, within 0 to 100."
     if left_out:
         told = "; ".join(map(names.arm, left_out)) if len(left_out) <= NAMED else f"{len(left_out)} arms"
-        caption += f" Run at one size only, and in the table of every arm alone: {told}."
+        caption += f" Run at one size only, and in the tables alone: {told}."
     return Chart(chart, caption, [(svg.key(tones[arm]), names.arm(arm)) for arm in sorted(drawn, key=names.place_of)])
 
 

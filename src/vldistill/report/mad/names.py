@@ -22,9 +22,9 @@ SUBSETS = {
     "rules": "rewritten by both rules",
     "rules_original": "original wording of both rules\u2019 items",
     "singular": "Rule-Singular",
-    "singular_original": "original wording of its items",
+    "singular_original": "original wording of Rule-Singular\u2019s items",
     "plural": "Rule-Plural",
-    "plural_original": "original wording of its items",
+    "plural_original": "original wording of Rule-Plural\u2019s items",
     "iid": "priors as in training",
     "shift": "changed priors",
 }
