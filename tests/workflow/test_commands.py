@@ -15,6 +15,8 @@ pytestmark = pytest.mark.slow
 
 def test_plan_names_the_changed_key_and_what_is_reused(project: Project) -> None:
     assert "nothing to be done" in project.vldistill("plan")
+    said = project.run("vldistill", "plan", "nope", check=False, PYTHONPATH=str(project.root / "src"))
+    assert "error: No rule to produce nope" in said and "Traceback" not in said
 
     project.edit("report.gallery", 3)
     text = project.vldistill("plan")
