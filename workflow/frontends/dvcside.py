@@ -16,6 +16,7 @@ import yaml
 
 from vldistill.errors import InputError
 
+PIPELINE = "dvc.yaml"
 LOCK = Path("dvc.lock")
 PARAMS = Path("params.yaml")
 MANIFEST = "manifest.json"
@@ -49,7 +50,7 @@ class Stage:
 
 def stages() -> dict[str, Stage]:
     """The stages of ./dvc.yaml, in the order of the file."""
-    tree = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))
+    tree = yaml.safe_load(Path(PIPELINE).read_text(encoding="utf-8"))
     return {each: _stage(each, entry) for name, given in tree["stages"].items() for each, entry in _each(name, given)}
 
 
@@ -92,7 +93,7 @@ def named(names: Iterable[str], all_stages: dict[str, Stage]) -> list[Stage]:
     found = {name: [stage for stage in all_stages.values() if name in (stage.name, stage.group)] for name in names}
     for name, own in found.items():
         if not own:
-            raise InputError(f"no stage called {name!r}", file="dvc.yaml", action=f"Stages: {', '.join(all_stages)}")
+            raise InputError(f"no stage called {name!r}", file=PIPELINE, action=f"Stages: {', '.join(all_stages)}")
     return [stage for own in found.values() for stage in own]
 
 
@@ -149,8 +150,8 @@ def commit(names: list[str]) -> None:
     Raises:
         RuntimeError: DVC failed; the message is its own.
     """
-    # DVC reads its files anew for each stage that is named: naming all takes more than twice as long as naming none
-    done = call("commit", "--force", *(names if set(names) != set(stages()) else ()))
+    # DVC reads its files anew for each named stage; dvc.yaml names all of them, and none of the user's .dvc files
+    done = call("commit", "--force", *(names if set(names) != set(stages()) else (PIPELINE,)))
     if done.returncode:
         raise RuntimeError(_last_line(done))
 

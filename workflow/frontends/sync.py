@@ -208,7 +208,7 @@ def _explain_failure(workflow: Any) -> None:
 
 def _sources(stages: dict[str, Stage]) -> dict[str, Any]:
     """State of params.yaml and of all files the stages depend on that no stage makes."""
-    files = [str(dvcside.PARAMS), "dvc.yaml"]
+    files = [str(dvcside.PARAMS), dvcside.PIPELINE]
     for dep in {dep for stage in stages.values() for dep in stage.deps if not dep.startswith("results/")}:
         path = Path(dep)
         files += [str(path)] if path.is_file() else [str(file) for file in path.rglob("*") if file.suffix != ".pyc"]
